@@ -119,7 +119,9 @@ class _Walk:
         body = self._resolve(operation.get("requestBody", {}))
         for media, content in body.get("content", {}).items():
             required = bool(body.get("required"))
-            yield from self._schema(f"request {media}", content.get("schema", {}), sent=True, required=required, seen=())
+            yield from self._schema(
+                f"request {media}", content.get("schema", {}), sent=True, required=required, seen=()
+            )
         for status, given in operation.get("responses", {}).items():
             answer = self._resolve(given)
             yield f"response {status}", Field(False, frozenset({"answer"}), False, None)

@@ -26,19 +26,19 @@ FITS, FAILED, WRAPPER_MISFIT = 0, 1, 3
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; 0: done, 1: drift or a failed step with nothing changed, 3: done, but the wrapper no longer fits."""
+    """Run the command and return its exit status, as its help says."""
     parser = argparse.ArgumentParser(
         prog="regenerate",
         description="Rebuild generated/ from spec/: document, overlay, validation, generator, format.",
         epilog="Exit status: 0 done; 1 drift or a failed step, nothing changed; 3 done, the wrapper no longer fits.",
     )
     choice = parser.add_mutually_exclusive_group()
-    choice.add_argument("--check", action="store_true", help="change nothing; exit 1 with a diff if generated/ has drifted")
+    choice.add_argument("--check", action="store_true", help="change nothing; exit 1 with a diff on drift")
     choice.add_argument(
         "--from",
         dest="location",
         metavar="SOURCE",
-        help="vendor a new edition first: a YAML or JSON file, an http(s) URL, or a page with the document fenced inside",
+        help="vendor a new edition first: a YAML or JSON file, an http(s) URL, or a page with it fenced inside",
     )
     options = parser.parse_args(arguments)
     try:
@@ -94,11 +94,15 @@ def _differences(old: Path, new: Path) -> dict[str, list[str]]:
     """A unified diff for each file that is not the same in both folders."""
     differences: dict[str, list[str]] = {}
     for name in sorted(_files(old) | _files(new)):
-        before, after = ((folder / name).read_text("utf-8") if (folder / name).is_file() else None for folder in (old, new))
+        before, after = _lines(old / name), _lines(new / name)
         if before != after:
-            lines = [(text or "").splitlines(keepends=True) for text in (before, after)]
-            differences[name] = list(difflib.unified_diff(*lines, f"generated/{name}", f"regenerated/{name}"))
+            lines = difflib.unified_diff(before or [], after or [], f"generated/{name}", f"regenerated/{name}")
+            differences[name] = list(lines) or [f"only in one of them: {name}\n"]
     return differences
+
+
+def _lines(path: Path) -> list[str] | None:
+    return path.read_text("utf-8").splitlines(keepends=True) if path.is_file() else None
 
 
 def _files(folder: Path) -> set[str]:

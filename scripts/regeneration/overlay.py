@@ -37,13 +37,12 @@ def _act(document: Object, action: Object) -> Iterator[str]:
         yield f"  - {name}\n      target: {action['target']}\n      {reason}"
         return
     for match in reversed(matches):  # from the end, so that removing an item leaves the earlier indices true
-        container, last = match.parent, match.parts[-1] if match.parts else None
-        if action.get("remove"):
-            del _node(container)[last]
-        elif container is None:
+        if match.parent is None:
             merge(document, action["update"])
+        elif action.get("remove"):
+            del _node(match.parent)[match.parts[-1]]
         else:
-            _node(container)[last] = merge(match.obj, action["update"])
+            _node(match.parent)[match.parts[-1]] = merge(match.obj, action["update"])
 
 
 def _misfit(matches: list[jsonpath.JSONPathMatch], action: Object) -> str | None:
@@ -62,8 +61,7 @@ def _misfit(matches: list[jsonpath.JSONPathMatch], action: Object) -> str | None
     return None
 
 
-def _node(match: jsonpath.JSONPathMatch | None) -> Any:
-    assert match is not None, "the whole document is handled before"
+def _node(match: jsonpath.JSONPathMatch) -> Any:
     return match.obj
 
 

@@ -15,7 +15,10 @@ from . import Object, StepFailed
 
 # https://spec.commonmark.org/0.31.2/#fenced-code-blocks: the closing fence is at least as long as the opening one, so
 # that a document with ``` inside stands between four.
-FENCED = re.compile(rb"^ {0,3}(?P<fence>`{3,}|~{3,})[^\r\n]*\r?\n(?P<body>.*?)^ {0,3}(?P=fence)[`~]*[ \t]*$", re.M | re.S)
+FENCED = re.compile(
+    rb"^ {0,3}(?P<fence>`{3,}|~{3,})[^\r\n]*\r?\n(?P<body>.*?)^ {0,3}(?P=fence)[`~]*[ \t]*\r?$",
+    re.MULTILINE | re.DOTALL,
+)
 
 
 @frozen
@@ -57,7 +60,7 @@ def _open(location: str) -> bytes:
     try:
         return Path(location).read_bytes()
     except OSError as error:
-        raise StepFailed("read", f"expected a readable file or an http(s) address, got {location!r} ({error})") from error
+        raise StepFailed("read", f"expected a file or an http(s) address, got {location!r} ({error})") from error
 
 
 def _fetch(location: str) -> bytes:

@@ -1,0 +1,128 @@
+"""What both clients share: settings, the generated client, and how a question becomes flows with one deadline."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections.abc import Iterable, Mapping
+from functools import cached_property, partial
+from typing import Any, Generic, Self, TypeVar
+
+from . import _wire
+from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError, bare, guarded
+from ._experiences import Experiences
+from ._flow import Flow, Retry, call
+from ._parts import Part, Plan
+from ._question import question
+from ._session import InSession
+from ._settings import DataCenter, environment, seconds, settings
+
+logger = logging.getLogger("moengage_personalize")
+
+E = TypeVar("E")
+Keys = str | Iterable[str] | None
+Asked = tuple[Keys, str | None, Mapping[str, Any] | str | None, InSession | None, float | None]
+Fetch = Flow[Part]
+
+
+class Client(Generic[E]):
+    @guarded
+    def __init__(
+        self,
+        workspace_id: str | None = None,
+        api_key: str | None = None,
+        data_center: DataCenter | str | int | None = None,
+        *,
+        base_url: str | None = None,
+        timeout: float = 1.0,
+        max_retries: int = 2,
+        engine: E | None = None,
+    ) -> None:
+        self._settings = settings(
+            workspace_id=workspace_id,
+            api_key=api_key,
+            data_center=data_center,
+            base_url=base_url,
+            timeout=timeout,
+            max_retries=max_retries,
+        )
+        self._owned = engine is None
+        self._engine = self._default_engine() if engine is None else engine
+        self._closed = False
+
+    @classmethod
+    @guarded
+    def from_env(
+        cls,
+        *,
+        workspace_id: str | None = None,
+        api_key: str | None = None,
+        data_center: DataCenter | str | int | None = None,
+        base_url: str | None = None,
+        timeout: float = 1.0,
+        max_retries: int = 2,
+        engine: E | None = None,
+    ) -> Self:
+        """Make a client from the environment; keyword arguments win.
+
+        MOENGAGE_WORKSPACE_ID, MOENGAGE_PERSONALIZE_API_KEY, and MOENGAGE_DATA_CENTER or MOENGAGE_BASE_URL.
+
+        Raises:
+            ConfigurationError: a variable is missing, or what was found cannot work.
+        """
+        found = environment(
+            os.environ, workspace_id=workspace_id, api_key=api_key, data_center=data_center, base_url=base_url
+        )
+        return cls(**found, timeout=timeout, max_retries=max_retries, engine=engine)
+
+    def __repr__(self) -> str:
+        workspace_id = self._settings.credentials.workspace_id
+        return f"{type(self).__name__}(workspace_id={workspace_id!r}, base_url={self._settings.base_url!r})"
+
+    @cached_property
+    def api(self) -> _wire.GeneratedClient:
+        """The generated client, authenticated: the way out for what is missing here; its errors are its own."""
+        return _wire.generated_client(self._settings)
+
+    def _default_engine(self) -> E:
+        raise NotImplementedError("each of the two clients has its own")
+
+    def _begin(self, asked: Asked) -> tuple[Plan, list[Fetch]]:
+        """Check what is asked and turn it into flows that share one deadline, which runs from here."""
+        started = time.monotonic()
+        if self._closed:
+            raise ConfigurationError(f"expected an open client, got {self!r} after it was closed")
+        keys, customer_id, user_identifiers, in_session, given = asked
+        timeout = self._settings.timeout if given is None else seconds(given, InvalidRequestError)
+        plan = _wire.plan(self._settings, question(keys, customer_id, user_identifiers, in_session))
+        flow = partial(
+            call,
+            read=partial(_wire.read, secrets=plan.secrets),
+            retry=Retry(self._settings.max_retries),
+            timeout=timeout,
+            deadline=started + timeout,
+            now=time.monotonic,
+            jitter=random.random,
+        )
+        return plan, [flow(ask.send) for ask in plan.asks]
+
+
+def nothing(error: PersonalizeError) -> Experiences:
+    """The result of a fetch that could not be asked at all."""
+    return Experiences({}, _wire.decode, requested=None, failed=None, error=bare(error))
+
+
+def raised(experiences: Experiences) -> Experiences:
+    """The result, or the error that it holds, raised."""
+    if experiences.error is not None:
+        raise experiences.error
+    return experiences
+
+
+def told(experiences: Experiences) -> Experiences:
+    """The result, whatever it is, and a line in the log where it holds an error."""
+    if experiences.error is not None:
+        logger.warning("fetch_or_empty: %s: %s", type(experiences.error).__name__, experiences.error)
+    return experiences

@@ -1,0 +1,59 @@
+"""JSON as RFC 8259 has it: UTF-8, finite numbers, no lone surrogates.
+
+Law of this module: whatever is wrong ends as a ValueError that says why and holds nothing of the text, because the
+errors of the standard library keep all of it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any, TypeGuard
+
+
+def loads(text: str | bytes) -> Any:
+    """Read JSON text; NaN, Infinity and surrogates pass, so that one value cannot cost a whole answer (see `dumps`)."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        reason = f"{error.msg} at character {error.pos}"
+    except UnicodeDecodeError as error:
+        reason = f"not {error.encoding} at byte {error.start}"
+    except RecursionError:
+        reason = "nested too deep"
+    except ValueError:
+        reason = "a number of too many digits"
+    raise ValueError(reason)
+
+
+def dumps(value: object) -> bytes:
+    """Write JSON text, and thereby check that a value is JSON."""
+    try:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    except UnicodeEncodeError:
+        reason = "a lone surrogate"
+    except (TypeError, ValueError) as error:  # their words name types, and NaN or Infinity, but no other value
+        reason = str(error)
+    except RecursionError:
+        reason = "nested too deep"
+    raise ValueError(reason)
+
+
+def culprit(fields: Mapping[str, object]) -> tuple[str, str]:
+    """Which of the fields that `dumps` refused together is at fault, and why."""
+    for name, value in fields.items():
+        try:
+            dumps({name: value})
+        except ValueError as error:
+            return name, str(error)
+    raise AssertionError("expected a field that is not JSON, got none")
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """Whether a value that was read is a JSON object."""
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[list[Any]]:
+    """Whether a value that was read is a JSON list."""
+    return isinstance(value, list)

@@ -1,0 +1,70 @@
+"""One fetch in parts: the requests it is split into, what each brought, and the one result they make together.
+
+Law of this module: a part that failed costs its own keys and no others, and a key that was not asked for is left out.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+
+from attrs import field, frozen
+
+from ._errors import APIError, PersonalizeError, RateLimit
+from ._experiences import Experience, Experiences
+from ._flow import Send
+
+
+@frozen
+class Ask:
+    """One request and the keys it asks for, None for all."""
+
+    keys: frozenset[str] | None
+    send: Send
+
+
+@frozen
+class Plan:
+    """What one fetch sends, and what no error text may repeat."""
+
+    requested: frozenset[str] | None
+    asks: tuple[Ask, ...]
+    secrets: tuple[str, ...] = field(repr=False)
+
+
+@frozen
+class Part:
+    """What one answer brought, not yet decoded."""
+
+    experiences: Mapping[str, object]
+    rate_limit: RateLimit | None
+
+
+def merge(
+    plan: Plan, outcomes: Sequence[Part | PersonalizeError], decode: Callable[[str, object], Experience]
+) -> Experiences:
+    """One result from the outcome of every request; keys that were not asked for are left out."""
+    raw: dict[str, object] = {}
+    failed: set[str] | None = set()
+    errors: list[PersonalizeError] = []
+    limits: list[RateLimit | None] = []
+    for ask, outcome in zip(plan.asks, outcomes, strict=True):
+        if isinstance(outcome, PersonalizeError):
+            errors.append(outcome)
+            failed = None if failed is None or ask.keys is None else failed | ask.keys
+            limits.append(outcome.rate_limit if isinstance(outcome, APIError) else None)
+        else:
+            raw.update(item for item in outcome.experiences.items() if ask.keys is None or item[0] in ask.keys)
+            limits.append(outcome.rate_limit)
+    return Experiences(
+        raw,
+        decode,
+        requested=plan.requested,
+        failed=None if failed is None else frozenset(failed),
+        error=errors[0] if errors else None,
+        rate_limit=min(filter(None, limits), key=_left, default=None),
+    )
+
+
+def _left(limit: RateLimit) -> float:
+    return math.inf if limit.remaining is None else limit.remaining

@@ -1,0 +1,121 @@
+"""Answers that refuse: status, headers and the API's own words become an error of our tree.
+
+Law of this module: an answer may repeat what was sent, so that what no error text may hold is struck out first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from time import time
+
+from attrs import frozen
+
+from ._errors import (
+    APIError,
+    AuthenticationFailed,
+    BadRequest,
+    MalformedResponse,
+    PermissionDenied,
+    PersonalizeError,
+    RateLimit,
+    RateLimited,
+    ServerError,
+)
+from ._flow import Answer
+
+# https://www.moengage.com/docs/api/experiences/fetch-experience (responses); 403 and 429 come from gateways.
+CLASSES: dict[int, type[APIError]] = {
+    400: BadRequest,
+    401: AuthenticationFailed,
+    403: PermissionDenied,
+    429: RateLimited,
+}
+WORDS_KEPT = 500  # characters
+MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138
+
+
+@frozen
+class Words:
+    """The fields of an error answer, whatever it put there."""
+
+    title: object
+    description: object
+    code: object
+
+
+def refusal(answer: Answer, words: Words, secrets: Sequence[str]) -> PersonalizeError:
+    """The error that an answer other than 200 stands for."""
+    status = answer.status
+    kind = ServerError if 500 <= status < 600 else CLASSES.get(status, APIError)
+    try:
+        phrase = HTTPStatus(status).phrase
+    except ValueError:
+        phrase = "a status without a name"
+    if not 400 <= status < 600:
+        return MalformedResponse(f"expected status 200, got {status} {phrase}", status=status)
+    title, description, code = (_cleaned(word, secrets) for word in (words.title, words.description, words.code))
+    said = ": ".join(word for word in (title or phrase, description) if word)
+    error = kind(
+        f"expected status 200, got {status} {said}{f' (code {code})' if code else ''}",
+        status=status,
+        title=title,
+        description=description,
+        code=code,
+        rate_limit=rate_limit(answer.headers),
+    )
+    if isinstance(error, RateLimited):
+        error.retry_after = _retry_after(answer.headers)
+    return error
+
+
+def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
+    """What the x-ratelimit-* headers say; None if none of them says anything."""
+    limit, remaining, reset = (_number(headers.get(f"x-ratelimit-{part}")) for part in ("limit", "remaining", "reset"))
+    if limit is None and remaining is None and reset is None:
+        return None
+    return RateLimit(limit, remaining, _moment(reset))
+
+
+def _retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds to wait by Retry-After (seconds or a date) or else by x-ratelimit-reset (UTC epoch seconds)."""
+    given = headers.get("retry-after", "")
+    delay = _number(given)
+    if delay is not None:
+        return float(delay)
+    reset = _date(given) or _seconds(_number(headers.get("x-ratelimit-reset")))
+    return None if reset is None else max(0.0, reset - time())
+
+
+def _number(text: str | None) -> int | None:
+    text = (text or "").strip()
+    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
+
+
+def _seconds(reset: int | None) -> float | None:
+    return reset if reset is None or reset < MILLISECONDS_FROM else reset / 1000
+
+
+def _moment(reset: int | None) -> datetime | None:
+    seconds = _seconds(reset)
+    try:
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _date(text: str) -> float | None:
+    try:
+        return parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError, IndexError):
+        return None
+
+
+def _cleaned(word: object, secrets: Sequence[str]) -> str | None:
+    if not isinstance(word, str) or not word:
+        return None
+    for secret in sorted(secrets, key=len, reverse=True):
+        word = word.replace(secret, "[redacted]")
+    return word if len(word) <= WORDS_KEPT else f"{word[:WORDS_KEPT]}..."

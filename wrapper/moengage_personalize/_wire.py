@@ -1,0 +1,169 @@
+"""Between our values and the generated client's: build requests, read answers, split and merge.
+
+Law of this module: it alone imports the generated client. Method, path, headers and body of an operation come from the
+generated function and models. What the wrapper reads of an answer is checked before a generated model sees it, because
+a model takes much for granted and raises for the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import httpx
+from attrs import fields
+from moengage_personalize_api import AuthenticatedClient
+from moengage_personalize_api import models as api
+from moengage_personalize_api.api.experiences import fetch_experience
+from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
+from moengage_personalize_api.types import UNSET, Unset
+
+from . import _json
+from ._errors import InvalidRequestError, MalformedResponse
+from ._experiences import Experience
+from ._flow import Answer, Send
+from ._parts import Ask, Part, Plan
+from ._question import Question
+from ._refusals import Words, rate_limit, refusal
+from ._session import InSession
+from ._settings import Settings
+
+T = TypeVar("T")
+
+# By datetime.weekday(); mypy holds them against the generated type.
+DAYS: tuple[api.DayOfTheWeek, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+# All but the catch-all for unknown ones; a model refuses an error that lacks one of them, which gateways send.
+ERROR_FIELDS = tuple(field.name for field in fields(api.ErrorResponse) if field.init)
+
+
+def plan(settings: Settings, question: Question) -> Plan:
+    """The requests for a question; raise InvalidRequestError for what cannot be sent."""
+    request = _session_request(question.in_session)
+    request.identifiers = _identifiers(question)
+    credentials = settings.credentials
+    return Plan(
+        requested=None if question.keys is None else frozenset(question.keys),
+        asks=tuple(_ask(settings, request, chunk) for chunk in question.chunks()),
+        secrets=(credentials.api_key, credentials.token, *question.secrets()),
+    )
+
+
+def read(answer: Answer, secrets: Sequence[str]) -> Part:
+    """What an answer brought; raise the error that it is instead."""
+    if answer.status != 200:
+        raise refusal(answer, _words(answer.body), secrets)
+    try:
+        body = _json.loads(answer.body)
+    except ValueError as error:
+        raise MalformedResponse(f"expected JSON, got {error}", status=answer.status, retryable=True) from error
+    found: object = body.get("experiences", UNSET) if _json.is_object(body) else UNSET
+    if found is None:
+        return Part({}, rate_limit(answer.headers))
+    if not _json.is_object(found):
+        raise MalformedResponse("expected an object of experiences, got other JSON", status=answer.status)
+    return Part(found, rate_limit(answer.headers))
+
+
+def decode(key: str, raw: object) -> Experience:
+    """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
+    try:
+        _json.dumps(raw)
+        if not _json.is_object(raw):
+            raise TypeError(f"{type(raw).__name__} instead of an object")
+        model = api.Experience.from_dict(raw)
+        payload = _promised(model.payload, api.Payload)
+        given = {} if payload is None else payload.additional_properties
+        variables = {name: _promised(variable, api.Variable) for name, variable in given.items()}
+        context = _promised(model.experience_context, api.ExperienceContext)
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise MalformedResponse(f"expected an experience for {key!r}, got {error}", status=200) from error
+    return Experience(
+        key,
+        {name: (variable.value, variable.data_type) for name, variable in variables.items() if variable is not None},
+        # As it came, because a model may read a field and write it otherwise.
+        {} if context is None else raw["experience_context"],
+    )
+
+
+def generated_client(settings: Settings) -> GeneratedClient:
+    """The generated client, authenticated, with our timeout (its own default is none)."""
+    return GeneratedClient(
+        base_url=settings.base_url,
+        token=settings.credentials.token,
+        prefix="Basic",
+        timeout=httpx.Timeout(settings.timeout),
+    )
+
+
+class GeneratedClient(AuthenticatedClient):
+    """The generated client with a repr that does not print the token."""
+
+    def __repr__(self) -> str:
+        return f"AuthenticatedClient({self._base_url!r})"
+
+
+def _session_request(session: InSession) -> api.FetchExperienceRequest:
+    free = api.FetchExperienceRequest.from_dict(dict.fromkeys(session.attributes, UNSET)).additional_properties
+    for name in session.attributes:
+        if name not in free:
+            raise InvalidRequestError(f"expected an in-session attribute, got {name!r}, a field of the request itself")
+    request = api.FetchExperienceRequest(
+        user_ip_address=session.ip_address or UNSET,
+        user_agent=session.user_agent or UNSET,
+    )
+    if session.at is not None:
+        request.day_of_the_week = DAYS[session.at.weekday()]
+        request.time_of_the_day = check_time_of_the_day(f"{session.at.hour:02d}")
+    request.additional_properties.update(session.attributes)
+    return request
+
+
+def _identifiers(question: Question) -> api.Identifiers | Unset:
+    given = question.user_identifiers
+    if question.customer_id is None and given is None:
+        return UNSET
+    identifiers = api.Identifiers(customer_id=question.customer_id or UNSET)
+    if given is not None:
+        identifiers.user_identifiers = given if isinstance(given, str) else api.UserIdentifiers.from_dict(given)
+    return identifiers
+
+
+def _ask(settings: Settings, request: api.FetchExperienceRequest, keys: tuple[str, ...] | None) -> Ask:
+    request.experience_key = UNSET if keys is None else list(keys)
+    # Private to the generator, and the only way to its method, path and headers without performing the request.
+    kwargs = fetch_experience._get_kwargs(  # pyright: ignore[reportPrivateUsage]
+        body=request, moe_appkey=settings.credentials.workspace_id
+    )
+    send = Send(
+        method=kwargs["method"].upper(),
+        url=settings.base_url + kwargs["url"],
+        headers={**kwargs["headers"], "Authorization": settings.credentials.authorization},
+        body=_body(kwargs["json"]),
+    )
+    return Ask(None if keys is None else frozenset(keys), send)
+
+
+def _body(fields: Mapping[str, object]) -> bytes:
+    try:
+        return _json.dumps(fields)
+    except ValueError:
+        name, reason = _json.culprit(fields)
+    raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
+
+
+def _promised(value: object, model: type[T]) -> T | None:
+    """A model takes what it could not parse "as" the type it promises, so that the type is asked here."""
+    if value is None or isinstance(value, Unset):
+        return None
+    if not isinstance(value, model):
+        raise TypeError(f"{type(value).__name__} instead of {model.__name__}")
+    return value
+
+
+def _words(body: bytes) -> Words:
+    try:
+        given = _json.loads(body)
+    except ValueError:
+        given = None
+    said = api.ErrorResponse.from_dict({**dict.fromkeys(ERROR_FIELDS), **(given if _json.is_object(given) else {})})
+    return Words(said.title, said.description, said.code)
