@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -32,8 +32,8 @@ class Experience:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.experience_context import ExperienceContext
-        from ..models.payload import Payload
+        from ..models.experience_context import ExperienceContext  # noqa: PLC0415
+        from ..models.payload import Payload  # noqa: PLC0415
 
         payload: dict[str, Any] | None | Unset
         if isinstance(self.payload, Unset):
@@ -62,9 +62,9 @@ class Experience:
         return field_dict
 
     @classmethod
-    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.experience_context import ExperienceContext
-        from ..models.payload import Payload
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.experience_context import ExperienceContext  # noqa: PLC0415
+        from ..models.payload import Payload  # noqa: PLC0415
 
         d = dict(src_dict)
 

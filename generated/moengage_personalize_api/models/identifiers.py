@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from attrs import define as _attrs_define
 from attrs import field as _attrs_field
@@ -47,7 +47,7 @@ class Identifiers:
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
-        from ..models.user_identifiers import UserIdentifiers
+        from ..models.user_identifiers import UserIdentifiers  # noqa: PLC0415
 
         customer_id = self.customer_id
 
@@ -70,8 +70,8 @@ class Identifiers:
         return field_dict
 
     @classmethod
-    def from_dict(cls, src_dict: Mapping[str, Any]) -> Self:
-        from ..models.user_identifiers import UserIdentifiers
+    def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
+        from ..models.user_identifiers import UserIdentifiers  # noqa: PLC0415
 
         d = dict(src_dict)
         customer_id = d.pop("customer_id", UNSET)
