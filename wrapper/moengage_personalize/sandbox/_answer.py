@@ -1,0 +1,95 @@
+"""What the API answers, as a pure function of a request and of what the sandbox knows.
+
+Law of this module: no I/O, no clock, nothing shared with the client. Bodies and titles are the documented ones:
+https://www.moengage.com/docs/api/experiences/fetch-experience (responses)
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Any, cast
+
+from attrs import field, frozen
+
+from . import _document
+from ._experiences import Experience
+
+KEYS_PER_REQUEST = 25
+
+
+@frozen
+class World:
+    """What the sandbox knows."""
+
+    experiences: tuple[Experience, ...]
+    workspace_id: str
+    api_key: str = field(repr=False)
+
+
+@frozen
+class Usage:
+    """How much of the workspace's limit this minute has used, this request included."""
+
+    limit: int
+    used: int
+    reset: int
+    """UTC epoch seconds."""
+
+    def headers(self) -> dict[str, str]:
+        """The headers that tell a client."""
+        remaining = max(0, self.limit - self.used)
+        named = {"limit": self.limit, "remaining": remaining, "reset": self.reset}
+        return {f"x-ratelimit-{name}": str(value) for name, value in named.items()}
+
+
+@frozen
+class Reply:
+    status: int
+    body: Mapping[str, Any]
+
+
+def answer(world: World, headers: Mapping[str, str], body: bytes, usage: Usage) -> Reply:
+    """The answer to one fetch; names of headers are in lower case, their values as bytes in latin-1."""
+    if _basic(headers.get("authorization", "")) != (world.workspace_id, world.api_key):
+        return _refusal(401, "Authentication required", "Invalid API_KEY used in Authentication Header")
+    if headers.get("moe-appkey", "").encode("latin-1") != world.workspace_id.encode():
+        known = "MoEngage Client not found. Please check values for headers - MOE-APPKEY or MOE-DBNAME"
+        return _refusal(400, "Request Error", known)
+    if usage.used > usage.limit:
+        return _refusal(429, "Too Many Requests", "The rate limit of the workspace is used up until the reset.")
+    try:
+        request: object = json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        undecoded = "Could not decode the request body. The JSON was incorrect or not encoded as UTF-8."
+        return _refusal(400, "Malformed JSON", undecoded)
+    problem = _document.problem(request)
+    if problem is not None:
+        code = base64.urlsafe_b64encode(hashlib.sha256(problem.encode(errors="replace")).digest())[:8].decode()
+        return _refusal(400, "Invalid Field Value", problem, code=code)
+    return Reply(200, {"experiences": _served(world, cast(dict[str, Any], request))})
+
+
+def _served(world: World, request: dict[str, Any]) -> dict[str, Any]:
+    customer_id = request.get("identifiers", {}).get("customer_id", "")
+    keys = request.get("experience_key")
+    wanted = None if keys is None else set(keys[:KEYS_PER_REQUEST])
+    asked = (experience for experience in world.experiences if wanted is None or experience.key in wanted)
+    served = {experience.key: experience.serve(request, customer_id) for experience in asked}
+    return {key: one for key, one in served.items() if one is not None}
+
+
+def _basic(authorization: str) -> tuple[str, str] | None:
+    scheme, _, token = authorization.partition(" ")
+    try:
+        user, _, password = base64.b64decode(token, validate=True).decode("utf-8").partition(":")
+    except (binascii.Error, ValueError):
+        return None
+    return (user, password) if scheme.lower() == "basic" else None
+
+
+def _refusal(status: int, title: str, description: str, **more: str) -> Reply:
+    return Reply(status, {"title": title, "description": description, **more})

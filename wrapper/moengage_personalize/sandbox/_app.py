@@ -1,0 +1,111 @@
+"""The sandbox as an ASGI application, in a thread or as a process."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+import uvicorn
+from starlette.applications import Starlette
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from ._answer import Usage, World, answer
+from ._experiences import DEFAULT, read
+
+WORKSPACE_ID = "SANDBOX"
+API_KEY = "sandbox-key"
+RATE_LIMIT = 10_000  # requests a minute, as documented
+
+
+def app(
+    experiences: Path | str | None = None,
+    *,
+    workspace_id: str = WORKSPACE_ID,
+    api_key: str = API_KEY,
+    rate_limit: int = RATE_LIMIT,
+) -> Starlette:
+    """Make the local stand-in for the API, an ASGI application.
+
+    Args:
+        experiences: a YAML file of experiences (the README describes it); None for the built-in examples.
+        workspace_id: the only workspace it knows.
+        api_key: the key of that workspace.
+        rate_limit: requests a minute, from 0; one more answers 429.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or is not one of experiences.
+    """
+    world = World(read(DEFAULT if experiences is None else Path(experiences)), workspace_id, api_key)
+    minute = _Minute(rate_limit)
+
+    async def fetch(request: Request) -> Response:
+        usage = minute.count()
+        reply = answer(world, dict(request.headers), await request.body(), usage)
+        content = json.dumps(reply.body, ensure_ascii=False)
+        return Response(content.encode(errors="replace"), reply.status, usage.headers(), "application/json")
+
+    return Starlette(routes=[Route("/v1/experiences/fetch", fetch, methods=["POST"])])
+
+
+class _Minute:
+    """Counts the requests of the current minute."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._minute = 0
+        self._used = 0
+
+    def count(self) -> Usage:
+        minute = int(time.time()) // 60
+        self._used = self._used + 1 if minute == self._minute else 1
+        self._minute = minute
+        return Usage(self._limit, self._used, (minute + 1) * 60)
+
+
+def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
+    """Take a port, 0 for any that is free; OSError if it is taken."""
+    return socket.create_server((host, port))
+
+
+def base_url(listener: socket.socket) -> str:
+    """What a client takes as its base_url."""
+    host, port = listener.getsockname()[:2]
+    return f"http://{host}:{port}/v1"
+
+
+@contextmanager
+def serve(application: Starlette | None = None, *, port: int = 0) -> Generator[str]:
+    """Serve an application in a thread, the built-in examples by default, and give its base URL.
+
+    Args:
+        application: what `app` made.
+        port: the port on 127.0.0.1, 0 for any that is free.
+    """
+    listener = listen(port)
+    server = _server(application or app(), log_level="warning")
+    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
+    thread.start()
+    try:
+        while thread.is_alive() and not server.started:
+            time.sleep(0.005)
+        yield base_url(listener)
+    finally:
+        server.should_exit = True
+        thread.join()
+        listener.close()
+
+
+def run(application: Starlette, listener: socket.socket) -> None:
+    """Serve an application in this process until it is interrupted."""
+    _server(application, log_level="info").run([listener])
+
+
+def _server(application: Starlette, log_level: str) -> uvicorn.Server:
+    return uvicorn.Server(uvicorn.Config(application, log_level=log_level, lifespan="off"))
