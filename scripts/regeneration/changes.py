@@ -11,7 +11,7 @@ from typing import Any
 
 from attrs import frozen
 
-from . import Object
+from . import Object, is_object
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -132,7 +132,7 @@ class _Walk:
     def _schema(
         self, place: str, given: Any, *, sent: bool, required: bool, seen: tuple[int, ...]
     ) -> Iterator[tuple[str, Field]]:
-        schema = self._resolve(given) if isinstance(given, dict) else {}
+        schema = self._resolve(given) if is_object(given) else {}
         if id(schema) in seen:  # a schema that contains itself
             return
         seen = (*seen, id(schema))

@@ -14,9 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
-from ruamel.yaml import YAML
 
-from . import ROOT, Object, StepFailed, overlay
+from . import ROOT, Object, StepFailed, load_yaml, overlay
 
 PACKAGE = "moengage_personalize_api"
 CONFIGURATION = ROOT / "spec" / "generator.yaml"
@@ -64,7 +63,8 @@ def _validate(document: Object) -> None:
 def _check_overrides(package: Path) -> None:
     """The generator ignores an override whose class is gone, and the name falls back to the long one in silence."""
     exported = (package / "models" / "__init__.py").read_text("utf-8")
-    for long_name, override in (_yaml(CONFIGURATION).get("class_overrides") or {}).items():
+    overrides: Object = _yaml(CONFIGURATION).get("class_overrides", {})
+    for long_name, override in overrides.items():
         if f'"{override["class_name"]}"' not in exported:
             raise StepFailed("generate", f"expected a class {long_name} to rename {override['class_name']}, got none")
 
@@ -77,5 +77,5 @@ def _run(step: str, module: str, *arguments: str) -> None:
 
 
 def _yaml(path: Path) -> Object:
-    loaded: Object = YAML(typ="safe", pure=True).load(path.read_text("utf-8"))
+    loaded: Object = load_yaml(path.read_text("utf-8"))
     return loaded

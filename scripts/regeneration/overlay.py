@@ -13,7 +13,7 @@ from typing import Any
 
 import jsonpath
 
-from . import Object, StepFailed
+from . import Object, StepFailed, is_list, is_object
 
 STEP = "overlay"
 
@@ -22,27 +22,27 @@ def apply(document: Object, overlay: Object) -> Object:
     """The document with every action of the overlay applied in order; the one passed in stays as it is."""
     if not str(overlay.get("overlay", "")).startswith("1.1."):
         raise StepFailed(STEP, f"expected an OpenAPI Overlay 1.1 document, got version {overlay.get('overlay')!r}")
-    patched = copy.deepcopy(document)
+    patched = {"$": copy.deepcopy(document)}  # inside another, so that the whole document can be replaced like a part
     misfits = [misfit for action in overlay["actions"] for misfit in _act(patched, action)]
     if misfits:
         raise StepFailed(STEP, "\n".join([f"{len(misfits)} action(s) no longer fit the document", *misfits]))
-    return patched
+    return patched["$"]
 
 
-def _act(document: Object, action: Object) -> Iterator[str]:
-    matches = list(jsonpath.finditer(action["target"], document))
+def _act(holder: Object, action: Object) -> Iterator[str]:
+    matches = list(jsonpath.finditer(action["target"], holder["$"]))
     reason = _misfit(matches, action)
     if reason:
         name = action.get("description") or "(an action without a description)"
         yield f"  - {name}\n      target: {action['target']}\n      {reason}"
         return
     for match in reversed(matches):  # from the end, so that removing an item leaves the earlier indices true
-        if match.parent is None:
-            merge(document, action["update"])
-        elif action.get("remove"):
-            del _node(match.parent)[match.parts[-1]]
+        container: Any = holder if match.parent is None else match.parent.obj
+        place = match.parts[-1] if match.parts else "$"
+        if action.get("remove"):
+            del container[place]
         else:
-            _node(match.parent)[match.parts[-1]] = merge(match.obj, action["update"])
+            container[place] = merge(match.obj, action["update"])
 
 
 def _misfit(matches: list[jsonpath.JSONPathMatch], action: Object) -> str | None:
@@ -50,7 +50,7 @@ def _misfit(matches: list[jsonpath.JSONPathMatch], action: Object) -> str | None
         return "expected either update or remove"
     if not matches:
         return "expected at least one match, got none"
-    if any(isinstance(match.obj, dict) and "$ref" in match.obj for match in matches):
+    if any(is_object(match.obj) and "$ref" in match.obj for match in matches):
         return "expected the schema itself, got a $ref, beside which nothing counts"
     if action.get("remove") and any(match.parent is None for match in matches):
         return "expected something inside the document to remove, got the whole document"
@@ -61,27 +61,21 @@ def _misfit(matches: list[jsonpath.JSONPathMatch], action: Object) -> str | None
     return None
 
 
-def _node(match: jsonpath.JSONPathMatch) -> Any:
-    return match.obj
-
-
 def merge(old: Any, new: Any) -> Any:
     """`new` over `old`: objects merge key by key, arrays are concatenated, anything else is replaced."""
-    if isinstance(old, dict) and isinstance(new, dict):
-        for key, value in new.items():
-            old[key] = merge(old[key], value) if key in old else copy.deepcopy(value)
-        return old
-    if isinstance(old, list):
-        return old + (copy.deepcopy(new) if isinstance(new, list) else [copy.deepcopy(new)])
-    return copy.deepcopy(new)
+    new = copy.deepcopy(new)
+    if is_object(old) and is_object(new):
+        return old | {key: merge(old[key], value) if key in old else value for key, value in new.items()}
+    if is_list(old):
+        return old + (new if is_list(new) else [new])
+    return new
 
 
 def contains(actual: Any, expected: Any) -> bool:
     """Whether everything in `expected` stands in `actual`; an object may hold more."""
-    if isinstance(expected, dict):
-        return isinstance(actual, dict) and all(
-            key in actual and contains(actual[key], value) for key, value in expected.items()
-        )
+    if is_object(expected):
+        inside = actual if is_object(actual) else {}
+        return all(key in inside and contains(inside[key], value) for key, value in expected.items())
     return bool(actual == expected)
 
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import cast
 
 import httpx
 from attrs import frozen
-from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from . import Object, StepFailed
+from . import Object, StepFailed, is_object, load_yaml
 
 # https://spec.commonmark.org/0.31.2/#fenced-code-blocks: the closing fence is at least as long as the opening one, so
 # that a document with ``` inside stands between four.
@@ -30,12 +28,12 @@ class Source:
 
 
 def parse(content: bytes) -> Object | None:
-    """The OpenAPI document that these bytes are, or None. YAML 1.2, of which JSON is a part."""
+    """The OpenAPI document that these bytes are, or None."""
     try:
-        document = YAML(typ="safe", pure=True).load(content.decode("utf-8-sig"))
-    except (YAMLError, UnicodeDecodeError, ValueError):
+        document = load_yaml(content.decode("utf-8-sig"))
+    except (YAMLError, ValueError):
         return None
-    return cast(Object, document) if isinstance(document, dict) and "openapi" in document else None
+    return document if is_object(document) and "openapi" in document else None
 
 
 def read(location: str) -> Source:

@@ -13,6 +13,7 @@ import sys
 import warnings
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Any
 
 from dateutil import parser as dates
 
@@ -51,12 +52,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     fetch.add_argument("keys", nargs="*", metavar="KEY", help="experience keys; none asks for all there are")
     fetch.add_argument("--customer-id", metavar="ID", help="the visitor's id in MoEngage")
-    fetch.add_argument(
-        "--identifier", **_pairs, help="another identifier of the visitor, such as u_em=jane@example.com"
-    )
-    fetch.add_argument(
-        "--attribute", **_pairs, help="an in-session attribute, such as utm_medium=email; may be repeated"
-    )
+    pairs: dict[str, Any] = {"action": "append", "default": [], "metavar": "NAME=VALUE", "type": _pair}
+    fetch.add_argument("--identifier", **pairs, help="another identifier of the visitor: u_em=jane@example.com")
+    fetch.add_argument("--attribute", **pairs, help="an in-session attribute: utm_medium=email; may be repeated")
     fetch.add_argument("--at", type=_moment, metavar="TIME", help="when, with its zone: 2026-11-23T14:00+05:30")
     fetch.add_argument("--ip-address", metavar="ADDRESS", help="the visitor's IP address")
     fetch.add_argument("--user-agent", metavar="TEXT", help="the visitor's User-Agent header")
@@ -70,9 +68,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     sandbox.add_argument("--port", type=_port, default=8025, help="0 for any that is free (default: 8025)")
     sandbox.add_argument("--experiences", metavar="FILE", help="a YAML file instead of the built-in examples")
-    sandbox.add_argument(
-        "--rate-limit", type=_count, metavar="N", help="requests a minute before a 429 (default: 10000)"
-    )
+    sandbox.add_argument("--rate-limit", type=_count, metavar="N", help="a minute, before a 429 (default: 10000)")
     return parser
 
 
@@ -157,7 +153,9 @@ def _sandbox(options: argparse.Namespace) -> int:
     try:
         listener = sandbox.listen(options.port)
     except OSError as error:
-        raise ConfigurationError(f"expected a free port, got {options.port}: {os.strerror(error.errno)}") from error
+        raise ConfigurationError(
+            f"expected a free port, got {options.port}: {os.strerror(error.errno or 0)}"
+        ) from error
     with listener:
         print(f"export MOENGAGE_WORKSPACE_ID={sandbox.WORKSPACE_ID}")
         print(f"export MOENGAGE_PERSONALIZE_API_KEY={sandbox.API_KEY}")

@@ -17,4 +17,5 @@ def load(path: Path) -> Any:
 
 def misfits(schema: Mapping[str, Any], value: object) -> Iterator[ValidationError]:
     """Where a value does not fit a schema."""
-    return cast(Any, Draft202012Validator(schema)).iter_errors(value)
+    found: Iterator[ValidationError] = cast(Any, Draft202012Validator(schema)).iter_errors(value)
+    return found
