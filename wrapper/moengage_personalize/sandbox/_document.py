@@ -6,13 +6,14 @@ document admits, that is written here.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from ._schema import load, misfits
+from ._schema import checker, load
 
 NAME = "personalize-experience.yaml"
 # Beside this module in a wheel, in spec/ in a checkout.
@@ -29,8 +30,7 @@ def document() -> dict[str, Any]:
 
 def problem(body: object) -> str | None:
     """What the API says of a request that its document does not admit, None if it is admitted."""
-    # The document is the root of the schema, so that whatever a part of it refers to is found.
-    errors = (error for error in misfits({**document(), "$ref": REQUEST}, body) if not _tolerated(error))
+    errors = (error for error in _misfits()(body) if not _tolerated(error))
     error = next(errors, None)
     if error is None:
         return None
@@ -41,6 +41,12 @@ def problem(body: object) -> str | None:
         allowed = ", ".join(values[start:] + values[:start])
         return f"{field} - Enum doesnt allow value: {error.instance}, allowed values: [{allowed}]"
     return f"{field} - {error.validator} should be {error.validator_value}"
+
+
+@cache
+def _misfits() -> Callable[[object], Iterator[ValidationError]]:
+    # The document is the root of the schema, so that whatever a part of it refers to is found.
+    return checker({**document(), "$ref": REQUEST})
 
 
 def _tolerated(error: ValidationError) -> bool:

@@ -15,7 +15,7 @@ from attrs import frozen
 from ruamel.yaml.error import YAMLError
 
 from .._errors import ConfigurationError
-from ._schema import load, misfits
+from ._schema import checker, load
 
 DEFAULT = Path(__file__).with_name("experiences.yaml")
 
@@ -147,7 +147,7 @@ def read(path: Path) -> tuple[Experience, ...]:
         given: Any = load(path)
     except (OSError, UnicodeDecodeError, YAMLError) as error:
         raise ConfigurationError(f"expected a readable YAML file of experiences, got {path}: {error}") from error
-    misfit = next(misfits(SCHEMA, given), None)
+    misfit = next(checker(SCHEMA)(given), None)
     if misfit is not None:
         raise ConfigurationError(f"expected experiences in {path}, got at {misfit.json_path}: {misfit.message}")
     return tuple(_experience(one) for one in given["experiences"])

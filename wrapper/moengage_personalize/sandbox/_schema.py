@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, cast
 
@@ -15,7 +15,7 @@ def load(path: Path) -> Any:
     return cast(Any, YAML(typ="safe", pure=True)).load(path.read_text("utf-8"))
 
 
-def misfits(schema: Mapping[str, Any], value: object) -> Iterator[ValidationError]:
-    """Where a value does not fit a schema."""
-    found: Iterator[ValidationError] = cast(Any, Draft202012Validator(schema)).iter_errors(value)
-    return found
+def checker(schema: Mapping[str, Any]) -> Callable[[object], Iterator[ValidationError]]:
+    """What finds where a value does not fit a schema; made once, because making it reads the whole schema."""
+    check: Callable[[object], Iterator[ValidationError]] = cast(Any, Draft202012Validator(schema)).iter_errors
+    return check
