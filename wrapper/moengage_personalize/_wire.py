@@ -77,9 +77,10 @@ def decode(key: str, raw: object) -> Experience:
         context = _promised(model.experience_context, api.ExperienceContext)
     except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise MalformedResponse(f"expected an experience for {key!r}, got {error}", status=200) from error
+    read = ((name, variable) for name, variable in variables.items() if variable is not None)
     return Experience(
         key,
-        {name: (variable.value, variable.data_type) for name, variable in variables.items() if variable is not None},
+        {name: (variable.value, variable.data_type) for name, variable in read if variable.value is not UNSET},
         # As it came, because a model may read a field and write it otherwise.
         {} if context is None else raw["experience_context"],
     )

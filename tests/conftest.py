@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from faces import Face
+
+from moengage_personalize import sandbox
+
+
+@pytest.fixture(params=["sync", "async"])
+def face(request: pytest.FixtureRequest) -> Iterator[Face]:
+    face = Face(request.param)
+    yield face
+    face.finish()
+
+
+@pytest.fixture(scope="session")
+def sandbox_url() -> Iterator[str]:
+    with sandbox.serve() as base_url:
+        yield base_url
+
+
+@pytest.fixture(autouse=True)
+def no_settings_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("WORKSPACE_ID", "PERSONALIZE_API_KEY", "DATA_CENTER", "BASE_URL"):
+        monkeypatch.delenv(f"MOENGAGE_{name}", raising=False)

@@ -1,0 +1,30 @@
+"""What several test modules need."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from moengage_personalize import InSession
+from moengage_personalize._parts import Plan
+from moengage_personalize._question import question
+from moengage_personalize._settings import Settings, settings
+from moengage_personalize._wire import plan
+
+ROOT = Path(__file__).resolve().parents[1]
+
+
+def make_settings(**changed: Any) -> Settings:
+    given: dict[str, Any] = {
+        "workspace_id": "WS",
+        "api_key": "the-key",
+        "data_center": None,
+        "base_url": "http://host/v1",
+    }
+    return settings(**{**given, "timeout": 1.0, "max_retries": 2, **changed})
+
+
+def make_plan(
+    keys: Any = None, customer_id: Any = None, user_identifiers: Any = None, in_session: InSession | None = None
+) -> Plan:
+    return plan(make_settings(), question(keys, customer_id, user_identifiers, in_session))
