@@ -22,7 +22,6 @@ from ._parts import Part, merge
 from ._session import InSession
 from .engines import AsyncEngine, AsyncHttpxEngine, Engine, HttpxEngine
 
-Outcome = Part | PersonalizeError
 SIDE_BY_SIDE = 16  # threads of one fetch; 400 keys
 
 
@@ -93,11 +92,11 @@ class PersonalizeClient(Client[Engine]):
         if len(flows) < 2:
             return merge(plan, [self._drive(flow) for flow in flows], _wire.decode)
         with ThreadPoolExecutor(min(len(flows), SIDE_BY_SIDE)) as threads:
-            # What a caller's context holds, such as the current trace, goes along.
+            # copy_context: what the caller's holds, such as the current trace, goes along
             tasks = [threads.submit(copy_context().run, self._drive, flow) for flow in flows]
         return merge(plan, [task.result() for task in tasks], _wire.decode)
 
-    def _drive(self, flow: Fetch) -> Outcome:
+    def _drive(self, flow: Fetch) -> Part | PersonalizeError:
         try:
             step = next(flow)
             while True:
@@ -172,7 +171,7 @@ class AsyncPersonalizeClient(Client[AsyncEngine]):
             tasks = [group.create_task(self._drive(flow)) for flow in flows]
         return merge(plan, [task.result() for task in tasks], _wire.decode)
 
-    async def _drive(self, flow: Fetch) -> Outcome:
+    async def _drive(self, flow: Fetch) -> Part | PersonalizeError:
         try:
             step = next(flow)
             while True:

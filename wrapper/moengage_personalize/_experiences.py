@@ -58,9 +58,8 @@ class ExperienceContext(_Fields):
     def from_json(cls, text: str | bytes) -> ExperienceContext:
         """Bring a context back from what `to_json` gave; raise InvalidRequestError for anything but a JSON object."""
         try:
-            fields = _json.loads(text)
+            fields, came = _json.loads(text), "another JSON value"
             _json.dumps(fields)
-            came = f"another JSON value ({type(fields).__name__})"
         except (TypeError, ValueError) as error:
             fields, came = None, str(error)
         if not _json.is_object(fields):

@@ -22,9 +22,7 @@ DEFAULT = Path(__file__).with_name("experiences.yaml")
 _TEXT = {"type": "string", "minLength": 1}
 _DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
 _HOUR = "([01]?[0-9]|2[0-3])"
-_HOURS = {
-    "anyOf": [{"type": "integer", "minimum": 0, "maximum": 23}, {"type": "string", "pattern": f"^{_HOUR}(-{_HOUR})?$"}]
-}
+_HOURS = {"type": ["integer", "string"], "minimum": 0, "maximum": 23, "pattern": f"^{_HOUR}(-{_HOUR})?$"}
 
 
 def _closed(required: list[str], **properties: Any) -> dict[str, Any]:

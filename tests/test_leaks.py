@@ -1,0 +1,113 @@
+"""No key and nothing of a visitor in whatever an error leaves behind: text, repr, pickle, frames, log lines."""
+
+from __future__ import annotations
+
+import base64
+import logging
+import pickle
+import traceback
+from typing import Any
+
+import pytest
+from faces import Face
+from servers import answers, cuts_off, hangs, hangs_up, serving
+
+from moengage_personalize import ExperienceContext, InSession, PersonalizeError
+
+KEY, CUSTOMER, MAIL, ADDRESS = "canary-key", "canary-customer", "canary@example.com", "203.0.113.199"
+TOKEN = base64.b64encode(f"WS:{KEY}".encode()).decode()
+CANARIES = [KEY, CUSTOMER, MAIL, ADDRESS, TOKEN, base64.b64encode(CUSTOMER.encode()).decode().rstrip("=")]
+ECHO = {"title": f"{KEY} {CUSTOMER}", "description": f"Basic {TOKEN} {MAIL}", "code": ADDRESS}
+
+
+def asked(**changed: Any) -> dict[str, Any]:
+    session = InSession(ip_address=ADDRESS, attributes=changed.pop("attributes", {}))
+    visitor = {"customer_id": CUSTOMER, "user_identifiers": {"u_em": MAIL}, "in_session": session}
+    return {"keys": "banner", **visitor, "timeout": 0.3, **changed}
+
+
+def left_behind(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
+    """All that a log or an error reporter could show of the frames of ours and of what they carry."""
+    report = traceback.TracebackException.from_exception(error, capture_locals=True)
+    links: list[traceback.TracebackException | None] = [report]
+    texts = [str(error), repr(error), repr(vars(error)), pickle.dumps(error).decode("latin-1")]
+    while links:
+        link = links.pop()
+        if link is not None:
+            frames = [frame for frame in link.stack if "tests" not in frame.filename]
+            texts += [repr(frame.locals) + str(frame.line) for frame in frames]
+            texts += link.format_exception_only()
+            links += [link.__cause__, link.__context__]
+    texts += [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
+    return "\n".join(texts)
+
+
+def check(error: BaseException, caplog: pytest.LogCaptureFixture) -> None:
+    text = left_behind(error, caplog)
+    assert [canary for canary in CANARIES if canary in text] == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [hangs_up, cuts_off, hangs, *(answers(status, ECHO) for status in (200, 301, 400, 401, 403, 404, 429, 500))],
+    ids=["hangs up", "cuts off", "hangs", "200", "301", "400", "401", "403", "404", "429", "500"],
+)
+def test_no_failure_leaks(face: Face, bad: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(bad) as server, caplog.at_level(logging.DEBUG):
+        client = face.client(workspace_id="WS", api_key=KEY, base_url=server.base_url, max_retries=1)
+        with pytest.raises(PersonalizeError) as caught:
+            face.fetch(client, **asked())
+        check(caught.value, caplog)
+        experiences = face.fetch_or_empty(client, **asked(keys=[f"key-{number}" for number in range(30)]))
+        assert experiences.error is not None
+        check(experiences.error, caplog)
+        assert len(server.requests) >= 2
+        assert CUSTOMER.encode() in server.requests[0]
+        face.close(client)
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"keys": ""},
+        {"customer_id": b"canary-customer"},
+        {"user_identifiers": {"u_em": {MAIL}}},
+        {"attributes": {"identifiers": CUSTOMER}},
+        {"attributes": {"x": "\ud800"}},
+        {"timeout": -1},
+        {"in_session": {"ip": ADDRESS}},
+    ],
+    ids=repr,
+)
+def test_no_refusal_of_arguments_leaks(face: Face, changed: dict[str, Any], caplog: pytest.LogCaptureFixture) -> None:
+    client = face.client(workspace_id="WS", api_key=KEY, base_url="http://127.0.0.1:9/v1")
+    with pytest.raises(PersonalizeError) as caught:
+        face.fetch(client, **asked(**changed))
+    check(caught.value, caplog)
+
+
+@pytest.mark.parametrize("changed", [{"timeout": 0}, {"data_center": "7"}, {"workspace_id": "a:b"}], ids=repr)
+def test_no_refusal_of_settings_leaks(face: Face, changed: Any, caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(PersonalizeError) as caught:
+        face.client_class(**{"workspace_id": "WS", "api_key": KEY, "data_center": "01"} | changed)
+    check(caught.value, caplog)
+
+
+def test_no_refusal_of_an_in_session_or_a_context_leaks(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(PersonalizeError) as caught:
+        InSession(ip_address=ADDRESS, attributes={5: CUSTOMER})  # type: ignore[dict-item]
+    check(caught.value, caplog)
+    with pytest.raises(PersonalizeError) as caught:
+        ExperienceContext.from_json(f'"{CUSTOMER}')
+    check(caught.value, caplog)
+
+
+def test_an_error_shows_one_frame_of_ours_and_its_cause(face: Face) -> None:
+    with serving(hangs_up) as server:
+        client = face.client(base_url=server.base_url, max_retries=0)
+        with pytest.raises(PersonalizeError) as caught:
+            face.fetch(client, "banner")
+    ours = [frame for frame in traceback.extract_tb(caught.tb) if "wrapper" in frame.filename]
+    assert [frame.name for frame in ours] == ["call"]
+    assert caught.value.__cause__ is not None
+    assert caught.value.__cause__.__traceback__ is None
