@@ -133,12 +133,12 @@ class _Walk:
         self, place: str, given: Any, *, sent: bool, required: bool, seen: tuple[int, ...]
     ) -> Iterator[tuple[str, Field]]:
         schema = self._resolve(given) if is_object(given) else {}
-        if id(schema) in seen:  # a schema that contains itself
-            return
-        seen = (*seen, id(schema))
         enum = schema.get("enum")
         values = None if enum is None else frozenset(map(str, enum))
         yield place, Field(sent, frozenset(self._types(schema)), required, values)
+        if id(schema) in seen:  # a schema that contains itself
+            return
+        seen = (*seen, id(schema))
         for part in schema.get("allOf", []) + schema.get("oneOf", []) + schema.get("anyOf", []):
             for inner, field in self._schema(place, part, sent=sent, required=required, seen=seen):
                 if inner != place:
@@ -147,7 +147,7 @@ class _Walk:
         for name, inner_schema in schema.get("properties", {}).items():
             yield from self._schema(f"{place} .{name}", inner_schema, sent=sent, required=name in needed, seen=seen)
         for suffix, key in ((".*", "additionalProperties"), ("[]", "items")):
-            if schema.get(key):
+            if schema.get(key, False) is not False:
                 yield from self._schema(f"{place} {suffix}", schema[key], sent=sent, required=False, seen=seen)
 
     def _types(self, schema: Object) -> Iterator[str]:
