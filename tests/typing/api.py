@@ -1,0 +1,91 @@
+"""The public types, as a service's type checker sees them; only checked, never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, assert_type
+
+import httpx
+
+from moengage_personalize import (
+    APIError,
+    AsyncHttpxEngine,
+    AsyncPersonalizeClient,
+    DataCenter,
+    DeadlineExceeded,
+    Experience,
+    ExperienceContext,
+    Experiences,
+    HttpxEngine,
+    InSession,
+    MalformedResponse,
+    PersonalizeClient,
+    PersonalizeError,
+    RateLimit,
+    RateLimited,
+)
+
+client = PersonalizeClient("WS", "key", DataCenter.DC_03, timeout=0.5, max_retries=0, engine=HttpxEngine())
+PersonalizeClient(workspace_id="WS", api_key="key", data_center="03")
+PersonalizeClient("WS", "key", base_url="http://127.0.0.1:8025/v1", engine=HttpxEngine(httpx.Client()))
+assert_type(PersonalizeClient.from_env(data_center=3), PersonalizeClient)
+assert_type(AsyncPersonalizeClient.from_env(engine=AsyncHttpxEngine()), AsyncPersonalizeClient)
+
+session = InSession(at=datetime.now(UTC), ip_address="203.0.113.1", attributes={"utm_medium": "email", "n": 1})
+experiences = client.fetch(
+    ["a", "b"], customer_id="me", user_identifiers={"u_em": "x"}, in_session=session, timeout=0.3
+)
+assert_type(experiences, Experiences)
+assert_type(client.fetch(), Experiences)
+assert_type(client.fetch("a"), Experiences)
+assert_type(client.fetch_or_empty(key for key in "ab"), Experiences)
+
+mapping: Mapping[str, Experience] = experiences
+experience = experiences["a"]
+assert_type(experience, Experience)
+assert_type(experiences.get("a"), Experience | None)
+assert_type(experience["Title"], Any)
+assert_type(experience.string("Title", "default"), str)
+assert_type(experience.string("Title", None), str | None)
+assert_type(experience.number("Limit", 1), int | float)
+assert_type(experience.boolean("On", False), bool)
+assert_type(experience.json("Items", None), dict[str, Any] | list[Any] | None)
+assert_type(experience.context, ExperienceContext)
+assert_type(ExperienceContext.from_json(experience.context.to_json()), ExperienceContext)
+assert_type(experience.context.attributes(), dict[str, Any])
+assert_type(experiences.contexts(), dict[str, ExperienceContext])
+assert_type(experiences.rate_limit, RateLimit | None)
+assert_type(experiences.error, PersonalizeError | None)
+if experiences.reason("a") == "served":
+    pass
+assert experiences.reason("a") != "surved"  # type: ignore[comparison-overlap]  # pyright: ignore
+
+
+async def page(client: AsyncPersonalizeClient) -> None:
+    async with client as same:
+        assert_type(same, AsyncPersonalizeClient)
+        assert_type(await client.fetch("a", customer_id="me"), Experiences)
+        assert_type(await client.fetch_or_empty(None, timeout=1), Experiences)
+
+
+def handle(error: PersonalizeError) -> None:
+    assert_type(error.retryable, bool)
+    if isinstance(error, RateLimited):
+        assert_type(error.retry_after, float | None)
+    if isinstance(error, APIError):
+        assert_type(error.status, int)
+        assert_type(error.description, str | None)
+        assert_type(error.rate_limit, RateLimit | None)
+    if isinstance(error, DeadlineExceeded):
+        assert_type(error.timeout, float)
+    if isinstance(error, MalformedResponse):
+        assert_type(error.status, int)
+
+
+client.fetch(5)  # type: ignore[arg-type]  # pyright: ignore
+client.fetch(customer_id=5)  # type: ignore[arg-type]  # pyright: ignore
+client.fetch("a", "positional")  # type: ignore[call-arg]  # pyright: ignore
+InSession(at="2026-11-23")  # type: ignore[arg-type]  # pyright: ignore
+PersonalizeClient("WS", "key", 1.5)  # type: ignore[arg-type]  # pyright: ignore
+PersonalizeClient("WS", "key", "01", engine=AsyncHttpxEngine())  # type: ignore[arg-type]  # pyright: ignore
