@@ -154,6 +154,25 @@ def test_the_sandbox_runs_as_a_process_and_prints_its_settings(tmp_path: Path) -
     process.communicate(timeout=10)
 
 
+def test_a_sandbox_that_stops_by_itself_ends_well(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(sandbox, "run", lambda application, listener: None)
+    assert main(["sandbox", "--port", "0"]) == 0
+    assert capsys.readouterr().out.startswith("export MOENGAGE_WORKSPACE_ID=SANDBOX\n")
+
+
+def test_output_that_nobody_reads_on_is_no_error(sandbox_url: str) -> None:
+    settings = {"MOENGAGE_WORKSPACE_ID": sandbox.WORKSPACE_ID, "MOENGAGE_PERSONALIZE_API_KEY": sandbox.API_KEY}
+    process = start("fetch", **settings, MOENGAGE_BASE_URL=sandbox_url)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    assert process.stderr.read() == ""
+    process.wait(timeout=10)
+    process.stderr.close()
+
+
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [

@@ -12,6 +12,7 @@ import signal
 import sys
 import warnings
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any
 
@@ -165,6 +166,6 @@ def _sandbox(options: argparse.Namespace) -> int:
 
 
 if __name__ == "__main__":
-    if hasattr(signal, "SIGPIPE"):
+    with suppress(AttributeError):  # which Windows has not
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as a shell user expects of `... | head`
     sys.exit(main())

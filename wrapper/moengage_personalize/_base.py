@@ -6,6 +6,7 @@ import logging
 import os
 import random
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
 from functools import cached_property, partial
 from typing import Any, Generic, Self, TypeVar
@@ -27,7 +28,7 @@ Asked = tuple[Keys, str | None, Mapping[str, Any] | str | None, InSession | None
 Fetch = Flow[Part]
 
 
-class Client(Generic[E]):
+class Client(ABC, Generic[E]):
     @guarded
     def __init__(
         self,
@@ -86,8 +87,9 @@ class Client(Generic[E]):
         """The generated client, authenticated: the way out for what is missing here; its errors are its own."""
         return _wire.generated_client(self._settings)
 
+    @abstractmethod
     def _default_engine(self) -> E:
-        raise NotImplementedError("each of the two clients has its own")
+        """Each of the two clients has its own."""
 
     def _begin(self, asked: Asked) -> tuple[Plan, list[Fetch]]:
         """Check what is asked and turn it into flows that share one deadline, which runs from here."""

@@ -8,7 +8,6 @@ pause that would outlast it is not made.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
-from itertools import count
 from typing import Literal, TypeVar
 
 from attrs import evolve, field, frozen
@@ -87,7 +86,9 @@ def call(
     jitter: Callable[[], float],
 ) -> Flow[T]:
     """One request with its retries, ended by `deadline`; `timeout` is only for the words of an error."""
-    for attempt in count(1):
+    attempt = 0
+    while True:
+        attempt += 1
         left = deadline - now()
         if left <= 0:
             raise DeadlineExceeded(f"expected an answer within {timeout:g} s, got none", timeout=timeout)
@@ -101,7 +102,6 @@ def call(
             if pause is None or now() + pause >= deadline:
                 raise
         yield Sleep(pause)
-    raise AssertionError("count() does not end")
 
 
 def _failure(outcome: NoAnswer | None, timeout: float) -> PersonalizeError:

@@ -41,12 +41,16 @@ def dumps(value: object) -> bytes:
 
 def culprit(fields: Mapping[str, object]) -> tuple[str, str]:
     """Which of the fields that `dumps` refused together is at fault, and why."""
-    for name, value in fields.items():
-        try:
-            dumps({name: value})
-        except ValueError as error:
-            return name, str(error)
-    raise AssertionError("expected a field that is not JSON, got none")
+    reasons = ((name, _reason({name: value})) for name, value in fields.items())
+    return next((name, reason) for name, reason in reasons if reason is not None)
+
+
+def _reason(value: object) -> str | None:
+    try:
+        dumps(value)
+    except ValueError as error:
+        return str(error)
+    return None
 
 
 def is_object(value: object) -> TypeGuard[dict[str, Any]]:

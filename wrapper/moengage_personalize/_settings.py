@@ -42,11 +42,9 @@ class DataCenter(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> DataCenter:
-        if isinstance(value, int | str) and not isinstance(value, bool):
-            padded = str(value).zfill(2)
-            for data_center in cls:
-                if data_center.value == padded:
-                    return data_center
+        for data_center in cls:
+            if data_center.value == str(value).zfill(2):
+                return data_center
         accepted = f"{', '.join(cls)} (1, '1' and '01' are the same)"
         raise ConfigurationError(f"expected data_center to be one of {accepted}, got {value!r}")
 
