@@ -107,6 +107,16 @@ def experience(key: str) -> dict[str, Any]:
     return {"payload": payload, "experience_context": {"cid": key}}
 
 
+def then_closes(behaviour: Behaviour) -> Behaviour:
+    """Behave so once, and end the connection, so that the next request comes on another."""
+
+    def both(connection: socket.socket) -> None:
+        behaviour(connection)
+        connection.shutdown(socket.SHUT_RDWR)
+
+    return both
+
+
 def hangs_up(connection: socket.socket) -> None:
     """Close without a word."""
     connection.shutdown(socket.SHUT_RDWR)

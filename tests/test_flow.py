@@ -20,7 +20,8 @@ from moengage_personalize import (
     RateLimited,
     ServerError,
 )
-from moengage_personalize._flow import BACKOFF, BACKOFF_CAP, Answer, NoAnswer, Retry, Send, Sleep, call
+from moengage_personalize._flow import Answer, NoAnswer, Send, Sleep, call
+from moengage_personalize._guard import BACKOFF, BACKOFF_CAP, Guard
 
 REQUEST = Send("POST", "http://host/v1", {}, b"{}")
 GOOD = Answer(200, {}, b"good")
@@ -34,6 +35,7 @@ class World:
     outcomes: list[Answer | NoAnswer | PersonalizeError]
     takes: float = 0.01
     time: float = 0.0
+    jitter: float = 1.0
     sent: list[float] = field(factory=list)
     slept: list[float] = field(factory=list)
 
@@ -43,18 +45,19 @@ class World:
             raise refused
         return answer.body.decode()
 
-    def run(self, *, max_retries: int = 2, timeout: float = 1.0, jitter: float = 1.0) -> str:
+    def run(self, *, max_retries: int = 2, timeout: float = 1.0, guard: Guard | None = None) -> str:
+        started = self.time
         flow = call(
             REQUEST,
             self.read,
-            retry=Retry(max_retries),
+            guard=guard or Guard(max_retries, None),
             timeout=timeout,
-            deadline=timeout,
+            deadline=started + timeout,
             now=lambda: self.time,
-            jitter=lambda: jitter,
+            jitter=lambda: self.jitter,
         )
-        step = next(flow)
         try:
+            step = next(flow)
             while True:
                 if isinstance(step, Sleep):
                     self.slept.append(step.seconds)
@@ -141,10 +144,33 @@ def test_an_attempt_that_times_out_ends_as_the_deadline() -> None:
 
 
 def test_nothing_is_sent_once_the_deadline_has_passed() -> None:
-    world = World([GOOD], time=2.0)
-    with pytest.raises(DeadlineExceeded):
-        world.run()
+    world = World([GOOD])
+    with pytest.raises(DeadlineExceeded, match="got none"):
+        world.run(timeout=0.0)
     assert world.sent == []
+
+
+STALE = NoAnswer("stale", OSError("closed"))
+
+
+def test_the_keep_alive_race_is_tried_again_at_once_and_does_not_count() -> None:
+    world = World([STALE, REFUSED, REFUSED, GOOD])
+    assert world.run() == "good"
+    assert (len(world.sent), len(world.slept)) == (4, 2)
+
+
+def test_a_connection_that_is_stale_again_is_a_failed_one() -> None:
+    world = World([STALE, STALE, STALE, STALE, GOOD])
+    with pytest.raises(ConnectionFailed):
+        world.run()
+    assert len(world.sent) == 4
+
+
+def test_an_answer_beyond_its_limits_is_not_tried_again() -> None:
+    world = World([NoAnswer("limit", ValueError("a body of more than 2 bytes"))])
+    with pytest.raises(MalformedResponse, match="expected an answer within its limits, got a body of more than 2"):
+        world.run()
+    assert len(world.sent) == 1
 
 
 def test_a_429_is_obeyed_before_the_backoff() -> None:
@@ -152,7 +178,7 @@ def test_a_429_is_obeyed_before_the_backoff() -> None:
     limited.retry_after = 0.5
     world = World([limited, GOOD])
     assert world.run() == "good"
-    assert world.slept == [0.5 + BACKOFF]
+    assert world.slept == [pytest.approx(0.5 * 1.1 + BACKOFF)]
 
 
 def test_a_429_that_asks_for_more_than_is_left_is_raised_at_once() -> None:
@@ -165,23 +191,17 @@ def test_a_429_that_asks_for_more_than_is_left_is_raised_at_once() -> None:
 
 
 def test_a_send_must_be_answered() -> None:
-    flow = call(REQUEST, bytes, retry=Retry(0), timeout=1, deadline=1, now=lambda: 0.0, jitter=lambda: 0.0)
+    guard = Guard(0, None)
+    flow = call(REQUEST, bytes, guard=guard, timeout=1, deadline=1, now=lambda: 0.0, jitter=lambda: 0.0)
     next(flow)
     with pytest.raises(TypeError, match="expected an Answer or a NoAnswer"):
         flow.send(None)
 
 
-@given(attempt=st.integers(1, 10_000), jitter=st.floats(0, 1), asked=st.none() | st.floats(0, 1e6))
-def test_backoff_grows_is_capped_and_is_never_less_than_was_asked(
-    attempt: int, jitter: float, asked: float | None
-) -> None:
-    error = RateLimited("429")
-    error.retry_after = asked
-    pause = Retry(10_000).pause(attempt, error, jitter)
-    assert pause is not None
-    assert (asked or 0.0) <= pause <= (asked or 0.0) + BACKOFF_CAP
-    if attempt < 5:
-        assert pause == pytest.approx((asked or 0.0) + BACKOFF * 2 ** (attempt - 1) * jitter)
+@given(attempt=st.integers(1, 10_000), jitter=st.floats(0, 1))
+def test_backoff_grows_is_fully_jittered_and_capped(attempt: int, jitter: float) -> None:
+    pause = Guard(10_000, None).failed(ServerError("503"), attempt, 1e9, 0.0, lambda: jitter)
+    assert pause == pytest.approx(min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 20)) * jitter)
 
 
 @given(
@@ -194,9 +214,9 @@ def test_backoff_grows_is_capped_and_is_never_less_than_was_asked(
 def test_no_call_sends_or_sleeps_past_its_deadline(
     outcomes: list[Answer | NoAnswer | PersonalizeError], takes: float, timeout: float, jitter: float, max_retries: int
 ) -> None:
-    world = World(outcomes, takes=takes)
+    world = World(outcomes, takes=takes, jitter=jitter)
     try:
-        assert world.run(max_retries=max_retries, timeout=timeout, jitter=jitter) == "good"
+        assert world.run(max_retries=max_retries, timeout=timeout) == "good"
     except PersonalizeError:
         assert len(world.sent) <= max_retries + 1
     assert all(0 < left <= timeout for left in world.sent)

@@ -28,6 +28,8 @@ ROOMS = [
     "_refusals",
     "_parts",
     "_flow",
+    "_guard",
+    "_circuit",
     "_experiences",
     "_question",
     "_session",

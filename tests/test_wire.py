@@ -151,6 +151,18 @@ def test_an_answer_that_is_not_json_may_be_tried_again(content: bytes, expected:
     assert caught.value.retryable
 
 
+def test_an_answer_of_too_many_values_is_not_read() -> None:
+    with pytest.raises(MalformedResponse, match="expected JSON of at most 100,000 values, got more") as caught:
+        read(b'{"experiences": {"a": [' + b"[]," * 100_000 + b"0]}}")
+    assert not caught.value.retryable
+
+
+def test_commas_in_text_are_no_values() -> None:
+    text = "one, [two], {three}, \\" * 50_000
+    answer = read({"experiences": {"a": {"payload": {"Text": {"value": text}}}}})
+    assert _wire.decode("a", answer.experiences["a"])["Text"] == text
+
+
 VARIABLE = {"value": "text", "data_type": "string"}
 
 

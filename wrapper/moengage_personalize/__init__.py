@@ -14,11 +14,13 @@
 Unofficial. AsyncPersonalizeClient has the same methods, awaited.
 """
 
+from ._circuit import CircuitBreaker
 from ._client import AsyncPersonalizeClient, PersonalizeClient
 from ._errors import (
     APIError,
     AuthenticationFailed,
     BadRequest,
+    CircuitOpen,
     ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
@@ -41,6 +43,8 @@ __all__ = [
     "AsyncPersonalizeClient",
     "AuthenticationFailed",
     "BadRequest",
+    "CircuitBreaker",
+    "CircuitOpen",
     "ConfigurationError",
     "ConnectionFailed",
     "DataCenter",

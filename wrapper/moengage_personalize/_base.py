@@ -12,15 +12,18 @@ from functools import cached_property, partial
 from typing import Any, Generic, Self, TypeVar
 
 from . import _wire
+from ._circuit import CircuitBreaker
 from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError, bare, guarded
 from ._experiences import Experiences
-from ._flow import Flow, Retry, call
+from ._flow import Flow, call
+from ._guard import Guard
 from ._parts import Part, Plan
 from ._question import question
 from ._session import InSession
 from ._settings import DataCenter, environment, seconds, settings
 
 logger = logging.getLogger("moengage_personalize")
+WARN_EVERY = 30.0  # seconds
 
 E = TypeVar("E")
 Keys = str | Iterable[str] | None
@@ -39,6 +42,7 @@ class Client(ABC, Generic[E]):
         base_url: str | None = None,
         timeout: float = 1.0,
         max_retries: int = 2,
+        circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         engine: E | None = None,
     ) -> None:
         self._settings = settings(
@@ -49,8 +53,10 @@ class Client(ABC, Generic[E]):
             timeout=timeout,
             max_retries=max_retries,
         )
+        self._guard = Guard(max_retries, circuit_breaker)
         self._owned = engine is None
         self._engine = self._default_engine() if engine is None else engine
+        self._warned: dict[str, float] = {}
         self._closed = False
 
     @classmethod
@@ -64,6 +70,7 @@ class Client(ABC, Generic[E]):
         base_url: str | None = None,
         timeout: float = 1.0,
         max_retries: int = 2,
+        circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         engine: E | None = None,
     ) -> Self:
         """Make a client from the environment; keyword arguments win.
@@ -76,7 +83,7 @@ class Client(ABC, Generic[E]):
         found = environment(
             os.environ, workspace_id=workspace_id, api_key=api_key, data_center=data_center, base_url=base_url
         )
-        return cls(**found, timeout=timeout, max_retries=max_retries, engine=engine)
+        return cls(**found, timeout=timeout, max_retries=max_retries, circuit_breaker=circuit_breaker, engine=engine)
 
     def __repr__(self) -> str:
         workspace_id = self._settings.credentials.workspace_id
@@ -91,6 +98,16 @@ class Client(ABC, Generic[E]):
     def _default_engine(self) -> E:
         """Each of the two clients has its own."""
 
+    def _told(self, experiences: Experiences) -> Experiences:
+        """The result, whatever it is, and a line in the log where it holds an error."""
+        error, now = experiences.error, time.monotonic()
+        kind = type(error).__name__
+        # One line for each kind of error in half a minute, because a busy page would write thousands.
+        if error is not None and now - self._warned.get(kind, -WARN_EVERY) >= WARN_EVERY:
+            self._warned[kind] = now
+            logger.warning("fetch_or_empty: %s: %s", kind, error)
+        return experiences
+
     def _begin(self, asked: Asked) -> tuple[Plan, list[Fetch]]:
         """Check what is asked and turn it into flows that share one deadline, which runs from here."""
         started = time.monotonic()
@@ -102,7 +119,7 @@ class Client(ABC, Generic[E]):
         flow = partial(
             call,
             read=partial(_wire.read, secrets=plan.secrets),
-            retry=Retry(self._settings.max_retries),
+            guard=self._guard,
             timeout=timeout,
             deadline=started + timeout,
             now=time.monotonic,
@@ -120,11 +137,4 @@ def raised(experiences: Experiences) -> Experiences:
     """The result, or the error that it holds, raised."""
     if experiences.error is not None:
         raise experiences.error
-    return experiences
-
-
-def told(experiences: Experiences) -> Experiences:
-    """The result, whatever it is, and a line in the log where it holds an error."""
-    if experiences.error is not None:
-        logger.warning("fetch_or_empty: %s: %s", type(experiences.error).__name__, experiences.error)
     return experiences

@@ -14,8 +14,8 @@ from contextvars import copy_context
 from typing import Any, Self
 
 from . import _wire
-from ._base import Asked, Client, Fetch, Keys, nothing, raised, told
-from ._errors import ConfigurationError, PersonalizeError, bare, guarded, guarded_async
+from ._base import Asked, Client, Fetch, Keys, nothing, raised
+from ._errors import PersonalizeError, bare, guarded, guarded_async
 from ._experiences import Experiences
 from ._flow import Sleep
 from ._parts import Part, merge
@@ -35,6 +35,7 @@ class PersonalizeClient(Client[Engine]):
         base_url: instead of data_center, for a sandbox or a proxy, such as "http://127.0.0.1:8025/v1".
         timeout: seconds, wall clock, for one whole fetch: connections, answers, retries and pauses.
         max_retries: how often one request is tried again, from 0.
+        circuit_breaker: when to fail fast; CircuitBreaker() by default, None never.
         engine: what performs the requests; HttpxEngine() by default. One that is passed is not closed.
 
     Raises:
@@ -81,8 +82,8 @@ class PersonalizeClient(Client[Engine]):
         in_session: InSession | None = None,
         timeout: float | None = None,
     ) -> Experiences:
-        """As `fetch`, but never raise PersonalizeError: keep what came, log a warning, and tell why in `.error`."""
-        return told(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        """As `fetch`, but never raise PersonalizeError: keep what came, and tell why in `.error` and the log."""
+        return self._told(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
 
     def _fetch(self, asked: Asked) -> Experiences:
         try:
@@ -92,7 +93,7 @@ class PersonalizeClient(Client[Engine]):
         if len(flows) < 2:
             return merge(plan, [self._drive(flow) for flow in flows], _wire.decode)
         with ThreadPoolExecutor(min(len(flows), SIDE_BY_SIDE)) as threads:
-            # copy_context: what the caller's holds, such as the current trace, goes along
+            # With what the caller's context holds, such as the current trace.
             tasks = [threads.submit(copy_context().run, self._drive, flow) for flow in flows]
         return merge(plan, [task.result() for task in tasks], _wire.decode)
 
@@ -126,9 +127,10 @@ class PersonalizeClient(Client[Engine]):
 
 
 class AsyncPersonalizeClient(Client[AsyncEngine]):
-    """As PersonalizeClient, awaited, over AsyncHttpxEngine(). Made once an event loop, shared by all its tasks."""
+    """As PersonalizeClient, awaited, over AsyncHttpxEngine(). Made once a process, shared by all tasks.
 
-    _loop: asyncio.AbstractEventLoop | None = None
+    Each event loop that it is used in has connections of its own.
+    """
 
     def _default_engine(self) -> AsyncEngine:
         return AsyncHttpxEngine()
@@ -157,13 +159,10 @@ class AsyncPersonalizeClient(Client[AsyncEngine]):
         timeout: float | None = None,
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: as PersonalizeClient.fetch_or_empty."""
-        return told(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return self._told(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
 
     async def _fetch(self, asked: Asked) -> Experiences:
         try:
-            if self._loop not in (None, asyncio.get_running_loop()):
-                raise ConfigurationError("expected the event loop that this client was first used in, got another")
-            self._loop = asyncio.get_running_loop()
             plan, flows = self._begin(asked)
         except PersonalizeError as error:
             return nothing(error)

@@ -6,6 +6,7 @@
     ├── DeadlineExceeded                also TimeoutError; .timeout
     ├── ConnectionFailed                also ConnectionError
     ├── MalformedResponse               .status
+    ├── CircuitOpen                     .retry_at; before any I/O
     └── APIError                        .status .title .description .code .rate_limit
         ├── BadRequest 400   ├── AuthenticationFailed 401   ├── PermissionDenied 403
         ├── RateLimited 429  .retry_after                   └── ServerError 5xx
@@ -75,6 +76,16 @@ class MalformedResponse(PersonalizeError):
         super().__init__(message)
         self.status = status
         self.retryable = retryable
+
+
+class CircuitOpen(PersonalizeError):
+    """The API has failed again and again, and nothing was sent; `retry_at`, in UTC, is when a call may go out again."""
+
+    retryable = True
+
+    def __init__(self, message: str, retry_at: datetime | None = None) -> None:
+        super().__init__(message)
+        self.retry_at = retry_at
 
 
 class APIError(PersonalizeError):

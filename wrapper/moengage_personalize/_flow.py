@@ -1,8 +1,8 @@
 """One call as a generator: what to send, how long to sleep, when to give up. Both clients drive it.
 
 Law of this module: no I/O and no clock of its own. It yields Send or Sleep, is given an Answer, a NoAnswer or None, and
-ends with a value or an error of our tree. The deadline is never passed on purpose: an attempt gets what is left, and a
-pause that would outlast it is not made.
+ends with a value or an error of our tree. The deadline is never passed on purpose: an attempt gets what is left of it,
+and whether there is another the guard decides.
 """
 
 from __future__ import annotations
@@ -12,13 +12,10 @@ from typing import Literal, TypeVar
 
 from attrs import evolve, field, frozen
 
-from ._errors import ConnectionFailed, DeadlineExceeded, MalformedResponse, PersonalizeError, RateLimited
+from ._errors import ConnectionFailed, DeadlineExceeded, MalformedResponse, PersonalizeError
+from ._guard import Guard
 
 T = TypeVar("T")
-
-# Seconds. Small beside the default timeout of one second, so that two retries fit; the cap is for long timeouts.
-BACKOFF = 0.1
-BACKOFF_CAP = 5.0
 
 
 @frozen
@@ -50,9 +47,12 @@ class Answer:
 
 @frozen
 class NoAnswer:
-    """Why no answer came: time ran out, the connection failed or broke, or what came was not HTTP as it should be."""
+    """Why no answer came: time ran out, the connection failed or broke, or what came was not what may come.
 
-    reason: Literal["timeout", "connection", "protocol"]
+    "stale" is a connection that had served before and was closed by the server before a byte of this answer came.
+    """
+
+    reason: Literal["timeout", "connection", "stale", "protocol", "limit"]
     cause: Exception
 
 
@@ -60,47 +60,38 @@ Outcome = Answer | NoAnswer
 Flow = Generator[Send | Sleep, Outcome | None, T]
 
 
-@frozen
-class Retry:
-    """When to try again: exponential backoff with full jitter, after whatever pause a 429 asks for."""
-
-    max_retries: int
-
-    def pause(self, attempt: int, error: PersonalizeError, jitter: float) -> float | None:
-        """Seconds before the next attempt, None to give up; `attempt` counts from 1, `jitter` is from 0 to 1."""
-        if attempt > self.max_retries or not error.retryable:
-            return None
-        asked = error.retry_after if isinstance(error, RateLimited) else None
-        backoff = min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 16))
-        return (asked or 0.0) + backoff * jitter
-
-
 def call(
     request: Send,
     read: Callable[[Answer], T],
     *,
-    retry: Retry,
+    guard: Guard,
     timeout: float,
     deadline: float,
     now: Callable[[], float],
     jitter: Callable[[], float],
 ) -> Flow[T]:
     """One request with its retries, ended by `deadline`; `timeout` is only for the words of an error."""
+    guard.admit(now(), jitter())
     attempt = 0
+    fresh = False
     while True:
-        attempt += 1
         left = deadline - now()
         if left <= 0:
             raise DeadlineExceeded(f"expected an answer within {timeout:g} s, got none", timeout=timeout)
         outcome = yield evolve(request, timeout=left)
+        if isinstance(outcome, NoAnswer) and outcome.reason == "stale" and not fresh:
+            fresh = True  # the keep-alive race: once more at once, on a fresh connection, and it does not count
+            continue
+        attempt += 1
         try:
-            if isinstance(outcome, Answer):
-                return read(outcome)
-            raise _failure(outcome, timeout)
+            if not isinstance(outcome, Answer):
+                raise _failure(outcome, timeout)
+            value = read(outcome)
         except PersonalizeError as error:
-            pause = retry.pause(attempt, error, jitter())
-            if pause is None or now() + pause >= deadline:
-                raise
+            pause = guard.failed(error, attempt, deadline - now(), now(), jitter)
+        else:
+            guard.succeeded()
+            return value
         yield Sleep(pause)
 
 
@@ -111,9 +102,11 @@ def _failure(outcome: NoAnswer | None, timeout: float) -> PersonalizeError:
     error: PersonalizeError
     if outcome.reason == "timeout":
         error = DeadlineExceeded(f"expected an answer within {timeout:g} s, got {came}", timeout=timeout)
-    elif outcome.reason == "connection":
-        error = ConnectionFailed(f"expected an answer, got {came}: {outcome.cause}")
-    else:
+    elif outcome.reason == "limit":
+        error = MalformedResponse(f"expected an answer within its limits, got {outcome.cause}")
+    elif outcome.reason == "protocol":
         error = MalformedResponse(f"expected an HTTP answer, got {came}", retryable=True)
+    else:
+        error = ConnectionFailed(f"expected an answer, got {came}: {outcome.cause}")
     error.__cause__ = outcome.cause
     return error

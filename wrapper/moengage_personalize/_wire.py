@@ -32,6 +32,7 @@ T = TypeVar("T")
 
 # By datetime.weekday(); mypy holds them against the generated type.
 DAYS: tuple[api.DayOfTheWeek, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+ERROR_BYTES = 64 * 1024  # an error that is longer is no error of the API
 # All but the catch-all for unknown ones; a model refuses an error that lacks one of them, which gateways send.
 ERROR_FIELDS = tuple(field.name for field in fields(api.ErrorResponse) if field.init)
 
@@ -52,6 +53,8 @@ def read(answer: Answer, secrets: Sequence[str]) -> Part:
     """What an answer brought; raise the error that it is instead."""
     if answer.status != 200:
         raise refusal(answer, _words(answer.body), secrets)
+    if _json.tokens(answer.body) > _json.TOKENS:
+        raise MalformedResponse(f"expected JSON of at most {_json.TOKENS:,} values, got more", status=answer.status)
     try:
         body = _json.loads(answer.body)
     except ValueError as error:
@@ -163,7 +166,7 @@ def _promised(value: object, model: type[T]) -> T | None:
 
 def _words(body: bytes) -> Words:
     try:
-        given = _json.loads(body)
+        given = _json.loads(body[:ERROR_BYTES])
     except ValueError:
         given = None
     said = api.ErrorResponse.from_dict({**dict.fromkeys(ERROR_FIELDS), **(given if _json.is_object(given) else {})})

@@ -1,0 +1,136 @@
+"""An async transport for httpx whose every step ends by the deadline of the call: as _sync, awaited."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Iterable
+from typing import Any, cast
+
+import httpcore
+import httpx
+
+from . import _resolve
+from ._deadline import Deadline, shares
+from ._pool import core_request, extensions, pool_arguments
+from ._usage import Epoch, Usage
+
+
+class AsyncStream(httpcore.AsyncNetworkStream):
+    """One connection."""
+
+    def __init__(self, inner: httpcore.AsyncNetworkStream, epoch: Epoch) -> None:
+        self._inner = inner
+        self._epoch = epoch
+        self._usage = Usage(epoch)
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
+        deadline = Deadline.of(timeout)
+        try:
+            data = await self._inner.read(max_bytes, deadline.left(httpcore.ReadTimeout))
+        except httpcore.ReadError:
+            self._usage.receives(deadline, b"")
+            raise
+        self._usage.receives(deadline, data)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
+        deadline = Deadline.of(timeout)
+        self._usage.sends(deadline, self._inner.get_extra_info("socket"))
+        await self._inner.write(buffer, deadline.left(httpcore.WriteTimeout))
+
+    async def start_tls(
+        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
+    ) -> httpcore.AsyncNetworkStream:
+        left = Deadline.of(timeout).left(httpcore.ConnectTimeout)
+        return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left), self._epoch)
+
+    async def settle(self) -> None:
+        """After an answer: look for bytes that TLS has taken from the socket already, where httpcore does not look."""
+        if self._inner.get_extra_info("ssl_object") is not None and not self._usage.dirty:
+            try:
+                await self._inner.read(1, 0)
+            except httpcore.ReadTimeout:
+                return
+            except httpcore.ReadError:
+                pass
+            self._usage.spoil()
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
+
+    def get_extra_info(self, info: str) -> Any:
+        return (info == "is_readable" and self._usage.dirty) or self._inner.get_extra_info(info)
+
+
+class AsyncBackend(httpcore.AsyncNetworkBackend):
+    """Makes connections."""
+
+    def __init__(self) -> None:
+        self.epoch = Epoch()
+        self._inner: Any = httpcore.AnyIOBackend()  # httpcore types it by whether anyio is there
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,
+        local_address: str | None = None,
+        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        deadline = Deadline.of(timeout)
+        # Waited for, not cancelled, because others may wait for the same look-up.
+        looking = asyncio.wrap_future(_resolve.look_up(host))
+        await asyncio.wait({looking}, timeout=deadline.left(httpcore.ConnectTimeout))
+        if not looking.done():
+            raise httpcore.ConnectTimeout("looking the host up")
+        try:
+            addresses = looking.result()
+        except OSError as error:
+            raise httpcore.ConnectError(str(error)) from error
+        failure: Exception = httpcore.ConnectError("the host has no address")
+        for address, share in shares(addresses, deadline):
+            try:
+                inner = await self._inner.connect_tcp(address, port, share, local_address, socket_options)
+                return AsyncStream(inner, self.epoch)
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+                failure = error
+        raise failure
+
+
+class AsyncTransport(httpx.AsyncBaseTransport):
+    """What an httpx.AsyncClient takes; one pool for each origin."""
+
+    def __init__(self) -> None:
+        self._backend = AsyncBackend()
+        self._pools: dict[tuple[str, bytes], httpcore.AsyncConnectionPool] = {}
+
+    def renew(self) -> None:
+        """Let no connection that exists now serve another request."""
+        self._backend.epoch.renew()
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        origin = (request.url.scheme, request.url.netloc)
+        if origin not in self._pools:
+            self._pools[origin] = httpcore.AsyncConnectionPool(**pool_arguments(request.url, self._backend))
+        answer = await self._pools[origin].handle_async_request(core_request(request))
+        return httpx.Response(
+            answer.status, headers=answer.headers, stream=AsyncBody(answer.stream), extensions=extensions(answer)
+        )
+
+    async def aclose(self) -> None:
+        for pool in self._pools.values():
+            await pool.aclose()
+
+
+class AsyncBody(httpx.AsyncByteStream):
+    """The body of an answer, as httpx takes it."""
+
+    def __init__(self, inner: Any) -> None:
+        self._inner = inner
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return cast(AsyncIterator[bytes], self._inner.__aiter__())
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
