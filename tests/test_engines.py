@@ -1,0 +1,449 @@
+"""The parts under the default engines, tested with values, and what they hold together on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import gzip
+import multiprocessing
+import os
+import socket
+import threading
+import time
+import zlib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+from faces import CREDENTIALS, Face
+from hypothesis import given
+from hypothesis import strategies as st
+from servers import answers, hangs, hangs_up, raw, serves, serving
+
+from moengage_personalize import (
+    AsyncPersonalizeClient,
+    ConnectionFailed,
+    DeadlineExceeded,
+    HttpxEngine,
+    MalformedResponse,
+    PersonalizeClient,
+)
+from moengage_personalize._flow import Answer, Send
+from moengage_personalize.engines import _content, _pool, _resolve
+from moengage_personalize.engines._deadline import Deadline, shares
+from moengage_personalize.engines._framing import Framing
+from moengage_personalize.engines._usage import Epoch, Usage
+
+BODIES = st.binary(max_size=300)
+CHUNKS = st.lists(st.binary(min_size=1, max_size=50), max_size=5)
+ANOTHER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def with_length(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def with_chunks(chunks: list[bytes]) -> bytes:
+    body = b"".join(b"%x;note=1\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\nTrailer: x\r\n\r\n"
+
+
+WHOLE = st.builds(
+    lambda before, answer: before + answer,
+    st.sampled_from([b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]),
+    BODIES.map(with_length) | CHUNKS.map(with_chunks) | st.just(b"HTTP/1.1 204 No Content\r\n\r\n"),
+)
+
+
+def fed(data: bytes, cuts: list[int]) -> Framing:
+    framing = Framing()
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for start, end in pairwise(edges):
+        framing.feed(data[start:end])
+    assert framing.received == len(data)
+    return framing
+
+
+@given(answer=WHOLE, cuts=st.lists(st.integers(0)))
+def test_one_whole_answer_is_clean_however_it_was_cut(answer: bytes, cuts: list[int]) -> None:
+    assert fed(answer, cuts).clean
+
+
+@given(answer=WHOLE, surplus=st.binary(min_size=1) | st.just(ANOTHER), cuts=st.lists(st.integers(0)))
+def test_an_answer_with_anything_behind_it_is_not_clean(answer: bytes, surplus: bytes, cuts: list[int]) -> None:
+    assert not fed(answer + surplus, cuts).clean
+
+
+@given(answer=WHOLE, missing=st.integers(1, 400), cuts=st.lists(st.integers(0)))
+def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int]) -> None:
+    assert not fed(answer[: max(0, len(answer) - missing)], cuts).clean
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"220 smtp.example.com ESMTP\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000,
+    ],
+)
+def test_what_cannot_be_followed_is_not_clean(answer: bytes) -> None:
+    framing = fed(answer, list(range(0, len(answer), 7)))
+    framing.feed(b"more")
+    assert not framing.clean
+
+
+@given(st.lists(st.binary()))
+def test_no_bytes_do_more_than_be_unclean(pieces: list[bytes]) -> None:
+    framing = Framing()
+    for piece in pieces:
+        framing.feed(piece)
+    assert not framing.clean
+
+
+def test_a_connection_that_has_served_nothing_is_clean_and_one_that_was_spoilt_is_not() -> None:
+    epoch = Epoch()
+    usage, other = Usage(epoch), Usage(epoch)
+    assert not usage.dirty
+    usage.spoil()
+    assert usage.dirty
+    epoch.renew()
+    assert other.dirty
+    assert not Usage(epoch).dirty
+    Usage(epoch).receives(Deadline(1), b"unasked")
+
+
+def content(packed: bytes, encoding: str | None = None) -> bytes:
+    taken = _content.Content()
+    taken.take(packed[:10])
+    taken.take(packed[10:])
+    return taken.unpack({} if encoding is None else {"content-encoding": encoding})
+
+
+@given(body=st.binary(), encoding=st.sampled_from(["gzip", "GZIP", "x-gzip"]))
+def test_gzip_is_unpacked(body: bytes, encoding: str) -> None:
+    assert content(gzip.compress(body), encoding) == body
+    assert content(body) == content(body, "identity") == body
+
+
+def test_a_body_has_its_limits() -> None:
+    assert len(content(b"x" * _content.ON_THE_WIRE)) == _content.ON_THE_WIRE
+    with pytest.raises(_content.TooLarge, match="more than 2,097,152 bytes on the wire"):
+        content(b"x" * (_content.ON_THE_WIRE + 1))
+    assert len(content(gzip.compress(bytes(_content.UNPACKED)), "gzip")) == _content.UNPACKED
+    with pytest.raises(_content.TooLarge, match="more than 4,194,304 bytes unpacked"):
+        content(gzip.compress(bytes(_content.UNPACKED + 1)), "gzip")
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding", "expected"),
+    [
+        (gzip.compress(b"x" * 1000)[:-9], "gzip", "cut off"),
+        (b"plain text", "gzip", "not gzip"),
+        (b"", "gzip", "cut off"),
+        (zlib.compress(b"x"), "deflate", "nobody asked"),
+        (b"x", "br", "nobody asked"),
+    ],
+)
+def test_a_body_that_is_not_packed_as_it_says_is_refused(packed: bytes, encoding: str, expected: str) -> None:
+    with pytest.raises(_content.BadlyPacked, match=expected):
+        content(packed, encoding)
+
+
+def test_a_deadline_is_a_number_to_others_and_what_is_left_to_us() -> None:
+    deadline = Deadline(0.5)
+    assert deadline == 0.5
+    assert 0 < deadline.left(httpcore.ReadTimeout) <= 0.5
+    assert Deadline.of(deadline) is deadline
+    assert Deadline.of(2.0) == 2.0
+    assert Deadline.of(None) == 60.0
+    deadline.abort()
+    with pytest.raises(httpcore.WriteTimeout):
+        deadline.left(httpcore.WriteTimeout)
+
+
+def test_dead_addresses_leave_time_for_the_next() -> None:
+    deadline = Deadline(3.0)
+    given = [(address, pytest.approx(share, abs=0.05)) for address, share in shares(["a", "b", "c"], deadline)]
+    assert given == [("a", 1.0), ("b", 1.5), ("c", 3.0)]  # nothing was used of what the ones before had
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Host names of the test's own: addresses, or an exception, or a number of seconds that the look-up hangs."""
+    given: dict[str, Any] = {"asked": 0}
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        if host not in given:
+            return real(host, *arguments, **keywords)
+        given["asked"] += 1
+        found = given[host]
+        if isinstance(found, Exception):
+            raise found
+        if isinstance(found, float):
+            time.sleep(found)
+            found = ["127.0.0.1"]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setenv("NO_PROXY", "*")
+    _resolve._found.clear()
+    yield given
+    _resolve._found.clear()
+
+
+def named(base_url: str) -> str:
+    return base_url.replace("127.0.0.1", "api.test")
+
+
+def test_a_host_is_looked_up_once_and_reached_behind_dead_addresses(face: Face, names: dict[str, Any]) -> None:
+    names["api.test"] = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
+    with serving(serves("a")) as server:
+        client = face.client(base_url=named(server.base_url))
+        assert face.fetch(client, "a").value("a", "Title", "") == "title of a"
+        face.fetch(client, [f"key-{number}" for number in range(60)])
+    assert names["asked"] == 1
+
+
+def test_an_answer_of_dns_is_asked_for_again_when_it_is_old(names: dict[str, Any], monkeypatch: Any) -> None:
+    names["api.test"] = ["127.0.0.1"]
+    assert _resolve.look_up("api.test").result(5) == ("127.0.0.1",)
+    assert _resolve.look_up("api.test").result(5) == ("127.0.0.1",)
+    assert names["asked"] == 1
+    monkeypatch.setattr(_resolve, "FRESH", -1.0)
+    names["api.test"] = ["127.0.0.9"]
+    assert _resolve.look_up("api.test").result(5) == ("127.0.0.9",)
+
+
+@pytest.mark.parametrize(
+    "found", [OSError("unknown"), UnicodeError("label too long"), []], ids=["unknown", "no name", "no address"]
+)
+def test_a_host_that_is_not_found_is_a_failed_connection(face: Face, names: dict[str, Any], found: Any) -> None:
+    names["api.test"] = found
+    client = face.client(base_url="http://api.test/v1", max_retries=0)
+    with pytest.raises(ConnectionFailed, match="got ConnectError"):
+        face.fetch(client, "a")
+    before = names["asked"]
+    with pytest.raises(ConnectionFailed):
+        face.fetch(client, "a")
+    assert names["asked"] == before + (1 if found else 0)
+
+
+def test_a_slow_dns_ends_by_the_deadline(face: Face, names: dict[str, Any]) -> None:
+    names["api.test"] = 0.8
+    client = face.client(base_url="http://api.test/v1")
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        face.fetch(client, "a", timeout=0.2)
+    assert time.monotonic() - started < 0.6
+    _resolve.look_up("api.test").result(5)
+
+
+def test_dead_addresses_alone_are_a_failed_connection(face: Face, names: dict[str, Any]) -> None:
+    names["api.test"] = ["127.0.0.2", "127.0.0.3"]
+    with serving(serves("a")) as server, pytest.raises(ConnectionFailed):
+        face.fetch(face.client(base_url=named(server.base_url), max_retries=0), "a")
+
+
+def test_a_connection_closed_while_idle_costs_no_attempt(face: Face) -> None:
+    def answers_once_then_hangs_up(connection: socket.socket) -> None:
+        """Answer the first request, and close when the second one comes: the keep-alive race."""
+        if not answered:
+            answered.append(connection)
+            serves("a")(connection)
+        else:
+            hangs_up(connection)
+
+    answered: list[socket.socket] = []
+    with serving(answers_once_then_hangs_up, serves("a")) as server:
+        client = face.client(base_url=server.base_url, max_retries=0)
+        for _ in range(3):
+            assert face.fetch(client, "a").value("a", "Title", "") == "title of a"
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("later", [0.0, 0.05], ids=["with the answer", "later"])
+def test_surplus_bytes_never_become_the_next_answer(face: Face, later: float) -> None:
+    somebody = raw(200, b'{"experiences": {"a": {"payload": {"Title": {"value": "SOMEBODY ELSE"}}}}}')
+
+    def answers_twice(connection: socket.socket) -> None:
+        own = raw(200, b'{"experiences": {"a": {"payload": {"Title": {"value": "own"}}}}}')
+        connection.sendall(own if later else own + somebody)
+        if later:
+            time.sleep(later)
+            connection.sendall(somebody)
+
+    with serving(answers_twice) as server:
+        client = face.client(base_url=server.base_url)
+        for _ in range(4):
+            assert face.fetch(client, "a", timeout=5).value("a", "Title", "") == "own"
+            time.sleep(2 * later)
+
+
+def test_a_clean_connection_is_kept(face: Face) -> None:
+    with serving(serves("a")) as server:
+        client = face.client(base_url=server.base_url)
+        for _ in range(5):
+            face.fetch(client, "a")
+        assert len(server._connections) == 1
+
+
+def test_headers_that_drip_end_by_the_deadline(face: Face) -> None:
+    def drips(connection: socket.socket) -> None:
+        for byte in raw(200, b"{}"):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    with serving(drips) as server:
+        client = face.client(base_url=server.base_url)
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", timeout=0.3)
+        assert time.monotonic() - started < 0.6
+        face.close(client)
+
+
+def test_an_answer_beyond_its_limit_is_left_while_reading(face: Face) -> None:
+    endless = b"x" * 65536
+
+    def floods(connection: socket.socket) -> None:
+        connection.sendall(raw(200, b"", length=10**9))
+        while True:
+            connection.sendall(endless)
+
+    with serving(floods) as server:
+        client = face.client(base_url=server.base_url)
+        with pytest.raises(MalformedResponse, match="expected an answer within its limits, got a body of more than"):
+            face.fetch(client, "a", timeout=5)
+        assert len(server.requests) == 1
+
+
+def in_child(client: PersonalizeClient, results: Any) -> None:
+    served = [client.fetch("a", customer_id=f"child {os.getpid()}", timeout=5) for _ in range(20)]
+    results.put([one.value("a", "Title", "") for one in served] + [f"child {os.getpid()}"])
+    client.close()
+
+
+def echoes(connection: socket.socket, request: bytes) -> None:
+    customer = httpx.Response(200, content=request.partition(b"\r\n\r\n")[2]).json()["identifiers"]["customer_id"]
+    answers(200, {"experiences": {"a": {"payload": {"Title": {"value": customer}}}}})(connection)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_client_made_before_a_fork_has_connections_of_its_own_after_it() -> None:
+    with serving(lambda connection: echoes(connection, server.requests[-1])) as server:
+        server.respond = echoes
+        with PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+            for _ in range(3):
+                client.fetch("a", customer_id="parent")
+            context = multiprocessing.get_context("fork")
+            results: Any = context.SimpleQueue()
+            children = [context.Process(target=in_child, args=(client, results)) for _ in range(4)]
+            for child in children:
+                child.start()
+            mine = [client.fetch("a", customer_id="parent", timeout=5).value("a", "Title", "") for _ in range(50)]
+            for _ in children:
+                *titles, own = results.get()
+                assert titles == [own] * 20
+            for child in children:
+                child.join()
+            assert mine == ["parent"] * 50
+
+
+def test_many_threads_share_one_pool(sandbox_url: str) -> None:
+    with PersonalizeClient(**CREDENTIALS, base_url=sandbox_url) as client:
+        wrong: list[str] = []
+
+        def ask(customer: str) -> None:
+            for _ in range(5):
+                if "promo-strip" not in client.fetch("promo-strip", customer_id=customer, timeout=20):
+                    wrong.append(customer)
+
+        threads = [threading.Thread(target=ask, args=(f"customer {number}",)) for number in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
+    async def use(slow: str) -> None:
+        async with AsyncPersonalizeClient(**CREDENTIALS, base_url=slow, circuit_breaker=None) as client:
+            for _ in range(5):
+                tasks = [asyncio.create_task(client.fetch("promo-strip", timeout=10)) for _ in range(150)]
+                await asyncio.sleep(0.02)
+                for task in tasks:
+                    task.cancel()
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+                assert all(isinstance(one, asyncio.CancelledError) for one in ended)
+            await asyncio.sleep(0.2)
+            assert len(asyncio.all_tasks()) == 1
+            ((_, transport),) = client._engine._made.values()  # type: ignore[attr-defined]
+            assert [pool._requests for pool in transport._pools.values()] == [[]]
+            transport._backend.epoch.renew()
+            # The same pool, now against a server that answers.
+            done = await asyncio.gather(*(client.fetch("promo-strip", timeout=10) for _ in range(100)))
+            assert len(done) == 100
+
+    answering = threading.Event()
+
+    def hangs_at_first(connection: socket.socket) -> None:
+        if not answering.is_set():
+            hangs(connection)
+        else:
+            serves("promo-strip")(connection)
+
+    with serving(hangs_at_first) as server:
+
+        async def run() -> None:
+            asyncio.get_running_loop().call_later(1.0, answering.set)
+            await use(server.base_url)
+
+        asyncio.run(run())
+
+
+def test_proxies_come_from_the_environment(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(serves("a")) as proxy:
+        address = proxy.base_url.removesuffix("/v1")
+        monkeypatch.setenv("HTTP_PROXY", address.removeprefix("http://"))
+        client = face.client(base_url="http://api.nowhere.test/v1")
+        assert "a" in face.fetch(client, "a")
+        assert proxy.requests[0].startswith(b"POST http://api.nowhere.test/v1/experiences/fetch HTTP/1.1")
+        monkeypatch.setenv("NO_PROXY", "api.nowhere.test")
+        with pytest.raises(ConnectionFailed):
+            face.fetch(face.client(base_url="http://api.nowhere.test/v1", max_retries=0), "a")
+
+
+def test_a_proxy_may_ask_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:3128")
+    proxy = _pool._proxy(httpx.URL("https://api.test/v1"))
+    assert proxy is not None
+    assert (proxy.url.host, proxy.url.port, proxy.auth) == (b"127.0.0.1", 3128, (b"me", b"secret"))
+
+
+def test_the_engines_give_an_answer_as_values(face: Face) -> None:
+    with serving(answers(404, b"gone", "x-thing: one")) as server:
+        engine = face.engine_class()
+        outcome = face.run(engine.perform(Send("POST", server.base_url, {}, b"{}", 1.0)))
+        assert isinstance(outcome, Answer)
+        assert (outcome.status, outcome.body, outcome.headers["x-thing"]) == (404, b"gone", "one")
+        assert b"accept-encoding: gzip\r\n" in server.requests[0].lower()
+        face.run(engine.close() if face.kind == "sync" else engine.aclose())
+
+
+def test_an_engine_that_has_not_been_used_closes(face: Face) -> None:
+    engine = face.engine_class()
+    face.run(engine.close() if face.kind == "sync" else engine.aclose())
+    assert HttpxEngine() is not engine
