@@ -36,6 +36,7 @@ def test_the_python_blocks_run(sandbox_url: str, capsys: pytest.CaptureFixture[s
     names["test_banner"]()
     names["client"].close()
     names["own"].close()
+    names["patient"].close()
     assert capsys.readouterr().out == "Free shipping on orders over ₹999 served\n"
 
 
@@ -68,7 +69,7 @@ def test_the_tree_of_errors_is_the_one_of_the_code() -> None:
         return [" ".join(line.split()) for line in found if line.startswith(("PersonalizeError ", "├", "└"))]
 
     assert tree(README) == tree(_errors.__doc__ or "")
-    assert len(tree(README)) == 9
+    assert len(tree(README)) == 10
 
 
 @pytest.mark.parametrize("script", ["demo", "test", "install", "regenerate"])
