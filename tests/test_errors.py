@@ -17,6 +17,7 @@ SAMPLES = [
     package.DeadlineExceeded("m", timeout=0.5),
     package.ConnectionFailed("m"),
     package.MalformedResponse("m", status=200, retryable=True),
+    package.CircuitOpen("m", LIMIT.reset_at),
     package.APIError("m", **WORDS),
     package.BadRequest("m", **WORDS),
     package.AuthenticationFailed("m", **WORDS),
@@ -59,7 +60,14 @@ def test_an_error_is_also_the_builtin_that_a_caller_may_expect(name: str, also: 
 
 def test_only_what_may_succeed_later_is_retryable() -> None:
     retryable = {type(error).__name__ for error in SAMPLES if error.retryable}
-    assert retryable == {"DeadlineExceeded", "ConnectionFailed", "MalformedResponse", "RateLimited", "ServerError"}
+    assert retryable == {
+        "DeadlineExceeded",
+        "ConnectionFailed",
+        "MalformedResponse",
+        "CircuitOpen",
+        "RateLimited",
+        "ServerError",
+    }
 
 
 def test_bare_forgets_frames_through_a_chain_that_leads_back_to_itself() -> None:
