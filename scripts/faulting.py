@@ -1,0 +1,172 @@
+"""Every mode of the tests' fault server, by both clients, plain and TLS: outcome, seconds, memory."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import multiprocessing
+import os
+import statistics
+import sys
+import tempfile
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+from attrs import frozen
+from faultserver import MODES, FaultServer
+from rich.console import Console
+from rich.table import Table
+
+from moengage_personalize import AsyncPersonalizeClient, Experiences, PersonalizeClient, PersonalizeError
+
+ALLOWED = 0.05  # seconds beyond the deadline
+MEMORY = 32.0  # MB
+Url = tuple[str, bool]
+
+
+@frozen
+class Row:
+    """One mode, one client, one transport, one deadline."""
+
+    mode: str
+    client: str
+    tls: bool
+    deadline: float
+    ends: Counter[str]
+    seconds: list[float]
+    memory: float
+
+    @property
+    def wrong(self) -> bool:
+        """Whether a promise was broken."""
+        late = max(self.seconds) > self.deadline + ALLOWED
+        return late or self.memory > MEMORY or not set(self.ends) <= MODES[self.mode].outcomes
+
+
+def serve(pipe: Connection) -> None:
+    """The fault server in a process of its own, so that its memory is not counted."""
+    with FaultServer() as server:
+        cases = ((mode, tls) for mode in MODES.values() for tls in (False, True))
+        wanted = [(mode.name, tls) for mode, tls in cases if not (mode.plain_only if tls else mode.tls_only)]
+        pipe.send(({(name, tls): server.url(name, tls=tls) for name, tls in wanted}, server.ca_pem()))
+        pipe.recv()
+
+
+@contextmanager
+def serving() -> Generator[dict[Url, str]]:
+    """Run the fault server, trust its CA, and give the URL of each mode."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=serve, args=(theirs,))
+    process.start()
+    urls, pem = ours.recv()
+    with tempfile.NamedTemporaryFile(suffix=".pem") as bundle:
+        Path(bundle.name).write_bytes(pem)
+        os.environ["SSL_CERT_FILE"] = bundle.name
+        yield urls
+    ours.send("stop")
+    process.join()
+
+
+def resident() -> float:
+    """The memory of this process, in MB."""
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+@contextmanager
+def peak() -> Generator[Callable[[], float]]:
+    """What memory rises by inside the block, looked at each 2 ms."""
+    before, highest, done = resident(), [resident()], threading.Event()
+
+    def look() -> None:
+        while not done.wait(0.002):
+            highest[0] = max(highest[0], resident())
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield lambda: highest[0] - before
+    finally:
+        done.set()
+        looking.join()
+
+
+def calls(client: str, url: str, deadline: float, rounds: int) -> Iterator[tuple[str, float]]:
+    """How each call ended, and after how many seconds."""
+    given = {"base_url": url, "timeout": deadline, "max_retries": 0, "circuit_breaker": None}
+    with asyncio.Runner() as runner:
+        asked = (PersonalizeClient if client == "sync" else AsyncPersonalizeClient)("WS", "key", **given)  # type: ignore[arg-type]
+        for _ in range(rounds):
+            started = time.monotonic()
+            if isinstance(asked, PersonalizeClient):
+                end = ended(lambda: asked.fetch("a", customer_id="visitor"))
+            else:
+                end = ended(lambda: runner.run(asked.fetch("a", customer_id="visitor")))
+            yield end, time.monotonic() - started
+        if isinstance(asked, PersonalizeClient):
+            asked.close()
+        else:
+            runner.run(asked.aclose())
+
+
+def ended(call: Callable[[], Experiences]) -> str:
+    """The name of an outcome; what is not of the tree is not caught."""
+    try:
+        call()
+    except PersonalizeError as error:
+        return type(error).__name__
+    return "value"
+
+
+def measure(urls: dict[Url, str], deadlines: list[float], rounds: int) -> Iterator[Row]:
+    """A row for each mode, client, transport and deadline."""
+    for (mode, tls), url in urls.items():
+        for client in ("sync", "async"):
+            for deadline in deadlines:
+                with peak() as memory:
+                    outcomes = list(calls(client, url, deadline, rounds))
+                    risen = memory()
+                ends = Counter(end for end, _ in outcomes)
+                yield Row(mode, client, tls, deadline, ends, [seconds for _, seconds in outcomes], risen)
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
+    parser.add_argument("--deadlines", type=float, nargs="+", default=[0.1, 0.5, 2.0], metavar="SECONDS")
+    parser.add_argument("--rounds", type=int, default=3, help="calls of each kind (default: 3)")
+    options = parser.parse_args()
+    table = Table("mode", "client", "over", "deadline", "outcome", "min", "median", "max", "MB", "")
+    rows: list[Row] = []
+    with serving() as urls:
+        for row in measure(urls, options.deadlines, options.rounds):
+            rows.append(row)
+            took = (min(row.seconds), statistics.median(row.seconds), max(row.seconds))
+            table.add_row(
+                row.mode,
+                row.client,
+                "TLS" if row.tls else "plain",
+                f"{row.deadline:g}",
+                ", ".join(sorted(row.ends)),
+                *(f"{seconds:.3f}" for seconds in took),
+                f"{row.memory:.1f}",
+                "broken" if row.wrong else "",
+            )
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    console.print(table)
+    wrong = sum(row.wrong for row in rows)
+    overrun = max(max(row.seconds) - row.deadline for row in rows)
+    console.print(
+        f"{len(rows)} rows, {sum(len(row.seconds) for row in rows)} calls; worst overrun {overrun * 1000:.0f} ms, "
+        f"most memory {max(row.memory for row in rows):.1f} MB; {wrong} broken"
+    )
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
