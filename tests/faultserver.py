@@ -552,7 +552,7 @@ add("a list for a payload", spoils(lambda found: found.update(payload=[1])), "va
 @spoils
 def unknown_enums(found: dict[str, Any]) -> None:
     found["payload"]["Odd"] = {"value": "x", "data_type": "hologram"}
-    found["experience_context"] |= {"experience_type": "telepathic", "platform": "abacus"}
+    found["experience_context"] |= {"experience_type": "telepathic", "type": "abacus"}
 
 
 add("a key that was not asked for", says(b'{"experiences":{"a":GOOD,"uninvited":GOOD}}'), "value")
@@ -697,8 +697,10 @@ class Listener:
 class FaultServer:
     """One thread and one event loop for the listeners of all modes; a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, patience: float = 6.0) -> None:
+        """`patience` is for how many seconds a fault goes on, so that a client without a deadline fails, not hangs."""
         self.requests: list[Received] = []
+        self._patience = patience
         self._certificates = Certificates()
         self._listeners: list[Listener] = []
         self._elsewhere: dict[bool, Listener] = {}
@@ -806,9 +808,16 @@ class FaultServer:
         await exchange.open(connection, self._certificates.contexts[kind] if listener.tls and not raw else None)
         try:
             if raw or listener.bad("connect"):
-                await mode.behave(exchange)
+                await self._behave(mode, exchange)
                 return
             while await exchange.receive():
-                await (mode.behave if listener.bad("request") else good)(exchange)
+                if listener.bad("request"):
+                    await self._behave(mode, exchange)
+                else:
+                    await good(exchange)
         finally:
             await exchange.abort()
+
+    async def _behave(self, mode: Mode, exchange: Exchange) -> None:
+        async with asyncio.timeout(self._patience):
+            await mode.behave(exchange)

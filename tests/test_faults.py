@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+import test_leaks
 from faces import Face
 from faultserver import LATE, MODES, SOMEBODY_ELSE, FaultServer, Mode
 
@@ -80,6 +81,17 @@ def test_a_call_ends_in_time_as_what_it_may_end_as(face: Face, server: FaultServ
         assert end.__cause__ is not None
     elif isinstance(end, APIError):
         assert end.__cause__ is None
+
+
+@pytest.mark.parametrize("mode", [mode for mode in MODES.values() if not mode.tls_only], ids=lambda mode: mode.name)
+def test_no_fault_leaks(face: Face, server: FaultServer, mode: Mode, caplog: pytest.LogCaptureFixture) -> None:
+    secrets = {"workspace_id": "WS", "api_key": test_leaks.KEY}
+    with caplog.at_level("DEBUG"), client_for(face, server, mode.name, False, max_retries=0, **secrets) as client:
+        error = face.fetch_or_empty(client, **test_leaks.asked(keys="a", timeout=0.2)).error
+    if error is not None:
+        test_leaks.check(error, caplog)
+    said = "\n".join(record.getMessage() for record in caplog.records if record.levelno > 10)
+    assert [canary for canary in test_leaks.CANARIES if canary in said] == []
 
 
 @pytest.mark.parametrize(("mode", "tls"), SAVABLE)

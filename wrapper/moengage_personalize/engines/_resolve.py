@@ -54,5 +54,5 @@ def _forget() -> None:
     _found.clear()
 
 
-if hasattr(os, "register_at_fork"):
+with suppress(AttributeError):  # which Windows has not, and forks neither
     os.register_at_fork(after_in_child=_forget)
