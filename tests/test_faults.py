@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -47,8 +48,10 @@ def client_for(
 ) -> Iterator[Any]:
     """A client of a new listener for the mode."""
     client = face.client(base_url=server.url(mode, tls=tls, once=once), **arguments)
-    yield client
-    face.close(client)
+    try:
+        yield client
+    finally:
+        face.close(client)
 
 
 def ended(face: Face, client: Any, keys: Any = "a") -> Experiences | PersonalizeError:
@@ -109,7 +112,7 @@ def test_a_retry_saves_a_call_that_the_next_answer_can_save(
 def test_no_visitor_gets_what_was_left_on_a_connection(face: Face, server: FaultServer, mode: str, tls: bool) -> None:
     with client_for(face, server, mode, tls, once=True, timeout=5, max_retries=0) as client:
         assert name(ended(face, client)) in MODES[mode].outcomes
-        time.sleep(LATE * 3)
+        face.run(asyncio.sleep(LATE * 3))  # in the loop of the client, which goes on in a service too
         for visitor in ("second", "third"):
             experiences = face.fetch(client, "a", customer_id=visitor)
             assert experiences["a"]["Title"] == visitor != SOMEBODY_ELSE
@@ -121,7 +124,7 @@ def test_a_kept_connection_that_ends_costs_no_call(face: Face, server: FaultServ
     with client_for(face, server, mode, tls, timeout=5, max_retries=0) as client:
         for visitor in ("first", "second", "third"):
             assert face.fetch(client, "a", customer_id=visitor)["a"]["Title"] == visitor
-            time.sleep(LATE)
+            face.run(asyncio.sleep(LATE))
 
 
 @pytest.mark.parametrize("mode", SPOILT)

@@ -67,7 +67,7 @@ def answers(address: str) -> bool:
 def test_every_visitor_gets_their_own_page_from_every_worker(name: str, sandbox_url: str) -> None:
     with (
         serving(SERVERS[name], sandbox_url) as address,
-        httpx.Client(timeout=20) as http,
+        httpx.Client(timeout=20, limits=httpx.Limits(max_keepalive_connections=0)) as http,
         ThreadPoolExecutor(16) as threads,
     ):
 
@@ -76,5 +76,7 @@ def test_every_visitor_gets_their_own_page_from_every_worker(name: str, sandbox_
             return http.get(f"{address}/?{customer}").json()
 
         pages = list(threads.map(ask, range(300)))
+        while len({page["worker"] for page in pages}) < 2:  # the kernel chooses who is asked
+            assert len(pages) < 10_000
+            pages += threads.map(ask, range(300))
     assert [page for page in pages if page["error"] or page["title"] != TITLES[page["customer"]]] == []
-    assert len({page["worker"] for page in pages}) > 1
