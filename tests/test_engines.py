@@ -31,7 +31,7 @@ from moengage_personalize import (
     PersonalizeClient,
 )
 from moengage_personalize._flow import Answer, Send
-from moengage_personalize.engines import _content, _pool, _resolve
+from moengage_personalize.engines import _async, _content, _pool, _resolve
 from moengage_personalize.engines._deadline import Deadline, shares
 from moengage_personalize.engines._framing import Framing
 from moengage_personalize.engines._usage import Epoch, Usage
@@ -121,6 +121,30 @@ def test_a_connection_that_has_served_nothing_is_clean_and_one_that_was_spoilt_i
     assert other.dirty
     assert not Usage(epoch).dirty
     Usage(epoch).receives(Deadline(1), b"unasked")
+
+
+@pytest.mark.parametrize(
+    ("tls", "found", "kept"),
+    [
+        (True, httpcore.ReadTimeout("nothing"), True),
+        (True, b"x", False),
+        (True, httpcore.ReadError("broken"), False),
+        (False, b"never looked for", True),
+    ],
+)
+def test_bytes_that_tls_has_taken_already_end_a_connection(tls: bool, found: Any, kept: bool) -> None:
+    class Inner(httpcore.AsyncNetworkStream):
+        async def read(self, *_: Any) -> bytes:
+            if isinstance(found, bytes):
+                return found
+            raise found
+
+        def get_extra_info(self, info: str) -> Any:
+            return tls if info == "ssl_object" and tls else None
+
+    stream = _async.AsyncStream(Inner(), Epoch())
+    asyncio.run(stream.settle())
+    assert bool(stream.get_extra_info("is_readable")) is not kept
 
 
 def content(packed: bytes, encoding: str | None = None) -> bytes:

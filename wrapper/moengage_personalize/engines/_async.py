@@ -51,10 +51,11 @@ class AsyncStream(httpcore.AsyncNetworkStream):
             try:
                 await self._inner.read(1, 0)
             except httpcore.ReadTimeout:
-                return
+                return  # nothing is there
             except httpcore.ReadError:
-                pass
-            self._usage.spoil()
+                self._usage.spoil()
+            else:
+                self._usage.spoil()
 
     async def aclose(self) -> None:
         await self._inner.aclose()
@@ -91,8 +92,8 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
         failure: Exception = httpcore.ConnectError("the host has no address")
         for address, share in shares(addresses, deadline):
             try:
-                inner = await self._inner.connect_tcp(address, port, share, local_address, socket_options)
-                return AsyncStream(inner, self.epoch)
+                made = self._inner.connect_tcp(address, port, share, local_address, socket_options)
+                return AsyncStream(await made, self.epoch)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure

@@ -84,8 +84,8 @@ class Backend(httpcore.NetworkBackend):
         failure: Exception = httpcore.ConnectError("the host has no address")
         for address, share in shares(addresses, deadline):
             try:
-                inner = self._inner.connect_tcp(address, port, share, local_address, socket_options)
-                return Stream(inner, self.epoch)
+                made = self._inner.connect_tcp(address, port, share, local_address, socket_options)
+                return Stream(made, self.epoch)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
         raise failure
