@@ -136,9 +136,11 @@ def ended(call: Callable[[], Experiences]) -> str:
     return "value"
 
 
-def measure(urls: dict[Url, str], deadlines: list[float], rounds: int) -> Iterator[Row]:
+def measure(urls: dict[Url, str], modes: list[str], deadlines: list[float], rounds: int) -> Iterator[Row]:
     """A row for each mode, client, transport and deadline."""
     for (mode, tls), url in urls.items():
+        if modes and mode not in modes:
+            continue
         for client in ("sync", "async"):
             for deadline in deadlines:
                 left: list[int] = []
@@ -153,11 +155,12 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/faults", description=__doc__)
     parser.add_argument("--deadlines", type=float, nargs="+", default=[0.1, 0.5, 2.0], metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=3, help="calls of each kind (default: 3)")
+    parser.add_argument("--modes", nargs="+", default=[], metavar="MODE", choices=list(MODES), help="only these")
     options = parser.parse_args()
     table = Table("mode", "client", "over", "deadline", "outcome", "min", "median", "max", "MB", "left", "")
     rows: list[Row] = []
     with serving() as urls:
-        for row in measure(urls, options.deadlines, options.rounds):
+        for row in measure(urls, options.modes, options.deadlines, options.rounds):
             rows.append(row)
             took = (min(row.seconds), statistics.median(row.seconds), max(row.seconds))
             table.add_row(

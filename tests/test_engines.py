@@ -7,6 +7,8 @@ import gzip
 import multiprocessing
 import os
 import socket
+import subprocess
+import sys
 import threading
 import time
 import zlib
@@ -400,6 +402,26 @@ def test_many_threads_share_one_pool(sandbox_url: str) -> None:
         for thread in threads:
             thread.join()
     assert wrong == []
+
+
+LOOPS = """if True:
+    import asyncio, gc, os, sys
+    from moengage_personalize import AsyncPersonalizeClient, sandbox
+
+    client = AsyncPersonalizeClient(sandbox.WORKSPACE_ID, sandbox.API_KEY, base_url=sys.argv[1])
+    held = []
+    for _ in range(12):
+        assert "promo-strip" in asyncio.run(client.fetch("promo-strip", timeout=5))
+        gc.collect()
+        held.append(len(os.listdir("/proc/self/fd")))
+    print(held[-1] - held[1])
+"""
+
+
+def test_event_loops_that_are_gone_leave_no_connections(sandbox_url: str) -> None:
+    command = [sys.executable, "-c", LOOPS, sandbox_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
 
 
 def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:

@@ -14,6 +14,7 @@ from moengage_personalize import (
     BadRequest,
     CircuitBreaker,
     CircuitOpen,
+    ConfigurationError,
     ConnectionFailed,
     PersonalizeError,
     RateLimited,
@@ -126,6 +127,26 @@ def test_failures_far_apart_open_nothing() -> None:
     for number in range(20):
         fail(guard, 1, at=number * 3.0)
     assert World([GOOD], time=60.0).run(guard=guard) == "good"
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ({"failures": 0}, "expected failures to be a whole number from 1, got 0"),
+        ({"failures": 2.5}, "got 2.5"),
+        ({"within": 0}, "expected within to be a number of seconds greater than 0 and finite, got 0"),
+        ({"pause": -1}, "expected pause to be a number of seconds"),
+        ({"max_pause": float("nan")}, "expected max_pause to be a number of seconds"),
+    ],
+)
+def test_a_breaker_that_cannot_be_is_refused(given: dict[str, float], expected: str) -> None:
+    with pytest.raises(ConfigurationError, match=expected):
+        CircuitBreaker(**given)  # type: ignore[arg-type]
+
+
+def test_what_is_no_breaker_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="expected circuit_breaker to be a CircuitBreaker or None, got True"):
+        Guard(2, True)
 
 
 def test_without_a_breaker_nothing_is_held_back() -> None:

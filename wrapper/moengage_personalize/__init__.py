@@ -14,7 +14,6 @@
 Unofficial. AsyncPersonalizeClient has the same methods, awaited.
 """
 
-from ._circuit import CircuitBreaker
 from ._client import AsyncPersonalizeClient, PersonalizeClient
 from ._errors import (
     APIError,
@@ -34,7 +33,7 @@ from ._errors import (
 )
 from ._experiences import Experience, ExperienceContext, Experiences
 from ._session import InSession
-from ._settings import DataCenter
+from ._settings import CircuitBreaker, DataCenter
 from .engines import AsyncHttpxEngine, HttpxEngine
 
 __all__ = [

@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from typing import Any, Generic, Self, TypeVar
 
 from . import _wire
-from ._circuit import CircuitBreaker
 from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError, bare, guarded
 from ._experiences import Experiences
 from ._flow import Flow, call
@@ -20,7 +19,7 @@ from ._guard import Guard
 from ._parts import Part, Plan
 from ._question import question
 from ._session import InSession
-from ._settings import DataCenter, environment, seconds, settings
+from ._settings import CircuitBreaker, DataCenter, check_seconds, environment, settings
 
 logger = logging.getLogger("moengage_personalize")
 WARN_EVERY = 30.0  # seconds
@@ -114,7 +113,7 @@ class Client(ABC, Generic[E]):
         if self._closed:
             raise ConfigurationError(f"expected an open client, got {self!r} after it was closed")
         keys, customer_id, user_identifiers, in_session, given = asked
-        timeout = self._settings.timeout if given is None else seconds(given, InvalidRequestError)
+        timeout = self._settings.timeout if given is None else check_seconds("timeout", given, InvalidRequestError)
         plan = _wire.plan(self._settings, question(keys, customer_id, user_identifiers, in_session))
         flow = partial(
             call,

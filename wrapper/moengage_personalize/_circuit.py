@@ -9,28 +9,10 @@ from __future__ import annotations
 from collections import deque
 from threading import Lock
 
-from attrs import frozen
+from ._settings import CircuitBreaker
 
 GROWTH = 40.0  # a pause is this part of the outage so far: 1.5 s after a minute
 JITTER = 0.3  # and up to this much more
-
-
-@frozen
-class CircuitBreaker:
-    """When a client fails fast: after `failures` in a row within so many seconds, for a growing, jittered pause.
-
-    Args:
-        failures: how many in a row, from 1. Failed connections, deadlines, 5xx and malformed answers count; whatever
-            else the API answers, 400, 401 and 429 too, ends the row.
-        within: seconds from the first of them to the last.
-        pause: seconds before the first probe.
-        max_pause: seconds, the longest pause between two probes.
-    """
-
-    failures: int = 5
-    within: float = 10.0
-    pause: float = 1.0
-    max_pause: float = 30.0
 
 
 class Circuit:

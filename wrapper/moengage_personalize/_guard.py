@@ -10,8 +10,9 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
 
-from ._circuit import Circuit, CircuitBreaker
-from ._errors import CircuitOpen, PersonalizeError, RateLimited
+from ._circuit import Circuit
+from ._errors import CircuitOpen, ConfigurationError, PersonalizeError, RateLimited
+from ._settings import CircuitBreaker
 
 # Seconds. Full jitter over an exponential backoff, small beside the default timeout of one second.
 BACKOFF = 0.05
@@ -26,7 +27,9 @@ QUOTA, COST, COST_THROTTLED, REFUND = 500, 14, 5, 1
 class Guard:
     """Asked before each call and told of each outcome; times are seconds of one monotonic clock, jitter from 0 to 1."""
 
-    def __init__(self, max_retries: int, breaker: CircuitBreaker | None) -> None:
+    def __init__(self, max_retries: int, breaker: object) -> None:
+        if breaker is not None and not isinstance(breaker, CircuitBreaker):
+            raise ConfigurationError(f"expected circuit_breaker to be a CircuitBreaker or None, got {breaker!r}")
         self._max_retries = max_retries
         self._circuit = None if breaker is None else Circuit(breaker)
         self._lock = Lock()

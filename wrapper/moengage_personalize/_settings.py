@@ -83,6 +83,32 @@ class Settings:
     max_retries: int
 
 
+@frozen
+class CircuitBreaker:
+    """When a client fails fast: after `failures` in a row within so many seconds, for a growing, jittered pause.
+
+    Args:
+        failures: how many in a row, from 1. Failed connections, deadlines, 5xx and malformed answers count; whatever
+            else the API answers, 400, 401 and 429 too, ends the row.
+        within: seconds from the first of them to the last.
+        pause: seconds before the first probe.
+        max_pause: seconds, the longest pause between two probes.
+
+    Raises:
+        ConfigurationError: a number that cannot be.
+    """
+
+    failures: int = 5
+    within: float = 10.0
+    pause: float = 1.0
+    max_pause: float = 30.0
+
+    def __attrs_post_init__(self) -> None:
+        check_whole("failures", self.failures, 1)
+        for name in ("within", "pause", "max_pause"):
+            check_seconds(name, getattr(self, name), ConfigurationError)
+
+
 def settings(
     *,
     workspace_id: str | None,
@@ -98,7 +124,10 @@ def settings(
         raise ConfigurationError("expected workspace_id without a colon, which Basic auth cannot carry, got one")
     credentials = Credentials(workspace, _text("api_key", api_key))
     return Settings(
-        credentials, _origin(data_center, base_url), seconds(timeout, ConfigurationError), _whole(max_retries)
+        credentials=credentials,
+        base_url=_origin(data_center, base_url),
+        timeout=check_seconds("timeout", timeout, ConfigurationError),
+        max_retries=check_whole("max_retries", max_retries, 0),
     )
 
 
@@ -123,17 +152,18 @@ def environment(
     return found
 
 
-def seconds(timeout: object, error: type[Exception]) -> float:
-    """A timeout as a number of seconds that can pass, or `error`."""
-    if isinstance(timeout, bool) or not isinstance(timeout, int | float) or not 0 < timeout < math.inf:
-        raise error(f"expected timeout to be a number of seconds greater than 0 and finite, got {timeout!r}")
-    return float(timeout)
+def check_seconds(name: str, given: object, error: type[Exception]) -> float:
+    """A number of seconds that can pass, or `error`."""
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < math.inf:
+        raise error(f"expected {name} to be a number of seconds greater than 0 and finite, got {given!r}")
+    return float(given)
 
 
-def _whole(max_retries: object) -> int:
-    if isinstance(max_retries, bool) or not isinstance(max_retries, int) or max_retries < 0:
-        raise ConfigurationError(f"expected max_retries to be a whole number from 0, got {max_retries!r}")
-    return max_retries
+def check_whole(name: str, given: object, least: int) -> int:
+    """A whole number that is large enough, or ConfigurationError."""
+    if isinstance(given, bool) or not isinstance(given, int) or given < least:
+        raise ConfigurationError(f"expected {name} to be a whole number from {least}, got {given!r}")
+    return given
 
 
 def _text(name: str, value: object) -> str:

@@ -9,7 +9,6 @@ import asyncio
 import os
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import httpcore
 import httpx
@@ -31,8 +30,9 @@ class HttpxEngine:
     made anew after a fork.
 
     Args:
-        client: your own httpx.Client: proxies, certificates, mocks. It is used, never changed and never closed, and
-            its reads end by the deadline one by one, not together. None makes our own.
+        client: your own httpx.Client: proxies, certificates, mocks. It is used, never closed, and its reads end by the
+            deadline one by one, not together; cookies that it is given it keeps, but they are not sent. None makes our
+            own.
     """
 
     def __init__(self, client: httpx.Client | None = None) -> None:
@@ -83,14 +83,12 @@ class AsyncHttpxEngine:
     """Performs requests with httpx.AsyncClient; our own as HttpxEngine's, with a pool for each event loop.
 
     Args:
-        client: your own httpx.AsyncClient: proxies, certificates, mocks. It is used, never changed and never closed,
-            its reads end by the deadline one by one, and it belongs to one event loop. None makes our own.
+        client: your own httpx.AsyncClient, as in HttpxEngine; it belongs to one event loop. None makes our own.
     """
 
     def __init__(self, client: httpx.AsyncClient | None = None) -> None:
         self._given = client
-        self._made: WeakKeyDictionary[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncTransport]]
-        self._made = WeakKeyDictionary()
+        self._made: dict[asyncio.AbstractEventLoop, tuple[httpx.AsyncClient, AsyncTransport]] = {}
 
     def __repr__(self) -> str:
         return f"AsyncHttpxEngine(own_client={self._given is None})"
@@ -136,6 +134,8 @@ class AsyncHttpxEngine:
     def _here(self) -> tuple[httpx.AsyncClient, AsyncTransport]:
         loop = asyncio.get_running_loop()
         if loop not in self._made:
+            for other in [other for other in self._made if other.is_closed()]:
+                del self._made[other]  # its connections can no longer be closed properly, only let go
             transport = AsyncTransport()
             client = self._given or httpx.AsyncClient(transport=transport, cookies=_no_cookies())
             self._made[loop] = (client, transport)
