@@ -97,6 +97,8 @@ def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000,
+        b"HTTP/1.1 204 No Content\r\nX: 1\r\n\n" + ANOTHER,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n" + ANOTHER,
     ],
 )
 def test_what_cannot_be_followed_is_not_clean(answer: bytes) -> None:
@@ -436,10 +438,10 @@ def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
                 assert all(isinstance(one, asyncio.CancelledError) for one in ended)
             await asyncio.sleep(0.2)
             assert len(asyncio.all_tasks()) == 1
-            ((_, transport),) = client._engine._made.values()  # type: ignore[attr-defined]
-            assert [pool._requests for pool in transport._pools.values()] == [[]]
-            transport._backend.epoch.renew()
-            # The same pool, now against a server that answers.
+            (here,) = client._engine._made.values()  # type: ignore[attr-defined]
+            assert here.slots._value == _pool.MAX_CONNECTIONS
+            assert [len(pool._idle) for pool in here.transport._pools.values()] == [0]
+            answering.set()  # the same pool, and the same server
             done = await asyncio.gather(*(client.fetch("promo-strip", timeout=10) for _ in range(100)))
             assert len(done) == 100
 
@@ -454,7 +456,6 @@ def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
     with serving(hangs_at_first) as server:
 
         async def run() -> None:
-            asyncio.get_running_loop().call_later(1.0, answering.set)
             await use(server.base_url)
 
         asyncio.run(run())

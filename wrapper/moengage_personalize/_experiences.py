@@ -6,7 +6,6 @@ caller's default; an experience that is malformed is absent, and `reason` says s
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
@@ -47,7 +46,7 @@ class ExperienceContext(_Fields):
 
     def attributes(self) -> dict[str, Any]:
         """A copy of the fields, as an event's `attributes` take them."""
-        return copy.deepcopy(self._fields)
+        return dict(_json.loads(_json.dumps(self._fields)))
 
     def to_json(self) -> str:
         """The context as JSON text, for a session or a page; `from_json` brings it back unchanged."""

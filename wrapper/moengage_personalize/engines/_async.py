@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from collections.abc import AsyncIterator, Iterable
+from collections import deque
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from functools import partial
 from typing import Any, cast
 
 import httpcore
@@ -12,7 +14,7 @@ import httpx
 
 from . import _resolve
 from ._deadline import Deadline, shares
-from ._pool import core_request, extensions, pool_arguments
+from ._pool import core_request, core_url, extensions, factory_arguments
 from ._usage import Epoch, Usage
 
 
@@ -42,7 +44,9 @@ class AsyncStream(httpcore.AsyncNetworkStream):
     async def start_tls(
         self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
     ) -> httpcore.AsyncNetworkStream:
-        left = Deadline.of(timeout).left(httpcore.ConnectTimeout)
+        deadline = Deadline.of(timeout)
+        deadline.uses(self._inner.get_extra_info("socket"))
+        left = deadline.left(httpcore.ConnectTimeout)
         return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left), self._epoch)
 
     async def settle(self) -> None:
@@ -91,12 +95,50 @@ class AsyncBackend(httpcore.AsyncNetworkBackend):
             raise httpcore.ConnectError(str(error)) from error
         failure: Exception = httpcore.ConnectError("the host has no address")
         for address, share in shares(addresses, deadline):
+            made = asyncio.ensure_future(self._inner.connect_tcp(address, port, share, local_address, socket_options))
+            deadline.waits(made.cancel)
             try:
-                made = self._inner.connect_tcp(address, port, share, local_address, socket_options)
                 return AsyncStream(await made, self.epoch)
             except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
                 failure = error
+            except asyncio.CancelledError:
+                deadline.left(httpcore.ConnectTimeout)  # given up, or else really cancelled
+                raise
         raise failure
+
+
+class AsyncPool:
+    """The idle connections to one origin; the one that was used last serves first."""
+
+    def __init__(self, url: httpx.URL, backend: AsyncBackend) -> None:
+        self._factory = httpcore.AsyncConnectionPool(**factory_arguments(url, backend))
+        self._origin = core_url(url).origin
+        self._idle: deque[httpcore.AsyncConnectionInterface] = deque()
+        self._closed = False
+
+    async def take(self) -> httpcore.AsyncConnectionInterface:
+        """A connection that is clean and open, or a new one."""
+        while self._idle:
+            connection = self._idle.pop()
+            if not connection.has_expired():
+                return connection
+            await connection.aclose()
+        return self._factory.create_connection(self._origin)
+
+    async def give(self, connection: httpcore.AsyncConnectionInterface) -> None:
+        """Take a connection back after its answer, and let go of those that have lain idle for too long."""
+        if connection.is_idle() and not self._closed:
+            self._idle.append(connection)
+        else:
+            await connection.aclose()
+        while self._idle and self._idle[0].has_expired():
+            await self._idle.popleft().aclose()
+
+    async def aclose(self) -> None:
+        """Close the idle connections; one that is in use is closed when it is given back."""
+        self._closed = True
+        while self._idle:
+            await self._idle.pop().aclose()
 
 
 class AsyncTransport(httpx.AsyncBaseTransport):
@@ -104,7 +146,7 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     def __init__(self) -> None:
         self._backend = AsyncBackend()
-        self._pools: dict[tuple[str, bytes], httpcore.AsyncConnectionPool] = {}
+        self._pools: dict[tuple[str, bytes], AsyncPool] = {}
 
     def renew(self) -> None:
         """Let no connection that exists now serve another request."""
@@ -112,12 +154,17 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         origin = (request.url.scheme, request.url.netloc)
-        if origin not in self._pools:
-            self._pools[origin] = httpcore.AsyncConnectionPool(**pool_arguments(request.url, self._backend))
-        answer = await self._pools[origin].handle_async_request(core_request(request))
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=AsyncBody(answer.stream), extensions=extensions(answer)
-        )
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = AsyncPool(request.url, self._backend)
+        connection = await pool.take()
+        try:
+            answer = await connection.handle_async_request(core_request(request))
+        except BaseException:
+            await pool.give(connection)
+            raise
+        body = AsyncBody(answer.stream, partial(pool.give, connection))
+        return httpx.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions(answer))
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
@@ -125,13 +172,17 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
 
 class AsyncBody(httpx.AsyncByteStream):
-    """The body of an answer, as httpx takes it."""
+    """The body of an answer, as httpx takes it; it gives its connection back when it is closed."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, give_back: Callable[[], Awaitable[None]]) -> None:
         self._inner = inner
+        self._give_back = give_back
 
     def __aiter__(self) -> AsyncIterator[bytes]:
         return cast(AsyncIterator[bytes], self._inner.__aiter__())
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
+        try:
+            await self._inner.aclose()
+        finally:
+            await self._give_back()

@@ -7,8 +7,9 @@ of ours asks what is left; to anybody else's it is the plain number of seconds t
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from time import monotonic
 from typing import Any
 
@@ -26,7 +27,7 @@ class Deadline(float):
         self.at = monotonic() + seconds
         self.stale = False
         """The connection had served before and was closed by the server before a byte of the answer came."""
-        self._socket: Any = None
+        self._give_up: Callable[[], object] | None = None
 
     def left(self, error: type[httpcore.TimeoutException]) -> float:
         """Seconds that are left; raise `error` if there are none."""
@@ -39,21 +40,29 @@ class Deadline(float):
         """What httpx takes as the extensions of a request."""
         return {"timeout": {"connect": self, "read": self, "write": self, "pool": float(self)}}
 
-    def uses(self, used: Any) -> None:
-        """Take note of the socket that serves this request."""
-        self._socket = used
+    def uses(self, connection: Any) -> None:
+        """Take note of the socket that serves this request: to give up is to shut it."""
+        self._give_up = partial(_shut, connection)
+
+    def waits(self, give_up: Callable[[], object]) -> None:
+        """Take note of how to give up what is waited for now."""
+        self._give_up = give_up
 
     def abort(self) -> None:
-        """End now: whoever reads from the connection finds its end, and gives it up in the usual way."""
+        """End now: whoever waits for the connection finds its end, and gives it up in the usual way."""
         self.at = monotonic()
-        if self._socket is not None:
-            with suppress(OSError):
-                self._socket.shutdown(socket.SHUT_RDWR)
+        if self._give_up is not None:
+            self._give_up()
 
     @classmethod
     def of(cls, timeout: float | None) -> Deadline:
         """The deadline that came down as a timeout; one from now on where somebody else's number did."""
         return timeout if isinstance(timeout, Deadline) else cls(60.0 if timeout is None else timeout)
+
+
+def _shut(connection: Any) -> None:
+    with suppress(OSError):
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def shares(addresses: Sequence[str], deadline: Deadline) -> Iterator[tuple[str, float]]:

@@ -85,6 +85,8 @@ class Framing:
             self._rest += yield
             found = self._rest.find(end, start)
         taken, self._rest = self._rest[: found + len(end)], self._rest[found + len(end) :]
+        if taken.count(b"\n") != taken.count(b"\r\n"):
+            raise ValueError("a bare LF, at which h11 ends a line too, so that the two would not agree")
         return taken
 
     def _skip(self, count: int) -> Steps:

@@ -7,8 +7,11 @@ it is readable, which httpcore takes for closed by the server. Only httpcore's p
 from __future__ import annotations
 
 import ssl
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as LookUpTimeout
+from contextlib import suppress
+from functools import partial
 from typing import Any, cast
 
 import httpcore
@@ -16,7 +19,7 @@ import httpx
 
 from . import _resolve
 from ._deadline import Deadline, shares
-from ._pool import core_request, extensions, pool_arguments
+from ._pool import core_request, core_url, extensions, factory_arguments
 from ._usage import Epoch, Usage
 
 PIECE = 16 * 1024
@@ -91,12 +94,46 @@ class Backend(httpcore.NetworkBackend):
         raise failure
 
 
+class Pool:
+    """The idle connections to one origin; the one that was used last serves first."""
+
+    def __init__(self, url: httpx.URL, backend: Backend) -> None:
+        self._factory = httpcore.ConnectionPool(**factory_arguments(url, backend))
+        self._origin = core_url(url).origin
+        self._idle: deque[httpcore.ConnectionInterface] = deque()
+        self._closed = False
+
+    def take(self) -> httpcore.ConnectionInterface:
+        """A connection that is clean and open, or a new one."""
+        with suppress(IndexError):  # no idle one is left
+            while (connection := self._idle.pop()).has_expired():
+                connection.close()
+            return connection
+        return self._factory.create_connection(self._origin)
+
+    def give(self, connection: httpcore.ConnectionInterface) -> None:
+        """Take a connection back after its answer, and let go of those that have lain idle for too long."""
+        if connection.is_idle() and not self._closed:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        with suppress(IndexError):  # another thread was faster
+            while self._idle[0].has_expired():
+                self._idle.popleft().close()
+
+    def close(self) -> None:
+        """Close the idle connections; one that is in use is closed when it is given back."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+
 class Transport(httpx.BaseTransport):
     """What an httpx.Client takes; one pool for each origin."""
 
     def __init__(self) -> None:
         self._backend = Backend()
-        self._pools: dict[tuple[str, bytes], httpcore.ConnectionPool] = {}
+        self._pools: dict[tuple[str, bytes], Pool] = {}
 
     def renew(self) -> None:
         """Let no connection that exists now serve another request."""
@@ -106,12 +143,15 @@ class Transport(httpx.BaseTransport):
         origin = (request.url.scheme, request.url.netloc)
         pool = self._pools.get(origin)
         if pool is None:  # of two threads that come here at once, one pool stays
-            made = httpcore.ConnectionPool(**pool_arguments(request.url, self._backend))
-            pool = self._pools.setdefault(origin, made)
-        answer = pool.handle_request(core_request(request))
-        return httpx.Response(
-            answer.status, headers=answer.headers, stream=Body(answer.stream), extensions=extensions(answer)
-        )
+            pool = self._pools.setdefault(origin, Pool(request.url, self._backend))
+        connection = pool.take()
+        try:
+            answer = connection.handle_request(core_request(request))
+        except BaseException:
+            pool.give(connection)
+            raise
+        body = Body(answer.stream, partial(pool.give, connection))
+        return httpx.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions(answer))
 
     def close(self) -> None:
         for pool in self._pools.values():
@@ -119,13 +159,17 @@ class Transport(httpx.BaseTransport):
 
 
 class Body(httpx.SyncByteStream):
-    """The body of an answer, as httpx takes it."""
+    """The body of an answer, as httpx takes it; it gives its connection back when it is closed."""
 
-    def __init__(self, inner: Any) -> None:
+    def __init__(self, inner: Any, give_back: Callable[[], None]) -> None:
         self._inner = inner
+        self._give_back = give_back
 
     def __iter__(self) -> Iterator[bytes]:
         return cast(Iterator[bytes], iter(self._inner))
 
     def close(self) -> None:
-        self._inner.close()
+        try:
+            self._inner.close()
+        finally:
+            self._give_back()
