@@ -12,6 +12,8 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import ctypes
+import gc
 import importlib
 import json
 import multiprocessing
@@ -282,6 +284,13 @@ def _rss() -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
+def trimmed() -> None:
+    """Give back what the allocator only keeps for each of the threads, so that what stays is held."""
+    gc.collect()
+    with suppress(AttributeError, OSError):
+        ctypes.CDLL(None).malloc_trim(0)
+
+
 async def settled(before: Held, seconds: float = 5.0, only: Sequence[str] = COUNTED) -> Held:
     """What is held when everything has had time to end; sooner, if all of it has."""
     until = time.monotonic() + seconds
@@ -379,6 +388,8 @@ async def soak(console: Console, minutes: float, rate: float) -> list[str]:
         sync.close()
         await other.aclose()
         after = await settled(before)
+        trimmed()
+        after = held()
     show_soak(console, tally, minutes * 60)
     show_held(console, before, peaks, after)
     return judged(tally) + leaked(before, after)

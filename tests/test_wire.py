@@ -157,6 +157,12 @@ def test_an_answer_of_too_many_values_is_not_read() -> None:
     assert not caught.value.retryable
 
 
+def test_an_answer_of_too_many_names_is_not_read() -> None:
+    content = json.dumps({"experiences": {f"key-{number}": "text" for number in range(101_000)}}).encode()
+    with pytest.raises(MalformedResponse, match="expected JSON of at most 100,000 values, got more"):
+        read(content)
+
+
 def test_commas_in_text_are_no_values() -> None:
     text = "one, [two], {three}, \\" * 50_000
     answer = read({"experiences": {"a": {"payload": {"Text": {"value": text}}}}})

@@ -7,21 +7,28 @@ errors of the standard library keep all of it.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 # Reading as many as fit into 4 MB costs half a second and a hundred times the memory.
 TOKENS = 100_000
-STRING = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
 
 
 def tokens(text: bytes) -> int:
     """About how many values JSON text holds, without reading it: a comma or a bracket each, but none within strings."""
-    marks = sum(map(text.count, (b",", b"[", b"{")))
+    marks = _marks(text)
     if marks <= TOKENS:
         return marks
-    return sum(map(STRING.sub(b"", text).count, (b",", b"[", b"{")))
+    quotes = text.count(b'"')
+    if quotes > 4 * TOKENS:  # a name and a text for each value have four
+        return quotes // 4
+    # By quick steps over the whole, because a regular expression would hold up every other thread for 0.2 s.
+    unescaped = text.replace(b"\\\\", b"").replace(b'\\"', b"")
+    return _marks(b"".join(unescaped.split(b'"')[::2]))
+
+
+def _marks(text: bytes) -> int:
+    return text.count(b",") + text.count(b"[") + text.count(b"{")
 
 
 def loads(text: str | bytes) -> Any:
