@@ -461,6 +461,45 @@ def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
         asyncio.run(run())
 
 
+def test_a_call_waits_for_a_connection_no_longer_than_its_deadline(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moengage_personalize.engines._httpx.MAX_CONNECTIONS", 1)
+    with serving(hangs) as server:
+        client = face.client(base_url=server.base_url)
+        started = time.monotonic()
+        experiences = face.fetch_or_empty(client, [f"key-{number}" for number in range(30)], timeout=0.3)
+        assert time.monotonic() - started < 0.8
+        assert isinstance(experiences.error, DeadlineExceeded)
+        assert len(server.requests) == 1
+        face.close(client)
+
+
+def test_a_connection_that_is_being_made_can_be_given_up() -> None:
+    class Slow(httpcore.AsyncNetworkBackend):
+        async def connect_tcp(self, *_: Any) -> httpcore.AsyncNetworkStream:
+            await asyncio.sleep(60)
+            raise AssertionError("never")
+
+    async def connecting(deadline: Deadline) -> asyncio.Task[Any]:
+        backend = _async.AsyncBackend()
+        backend._inner = Slow()
+        task = asyncio.create_task(backend.connect_tcp("127.0.0.1", 9, deadline))
+        await asyncio.sleep(0.05)
+        return task
+
+    async def run() -> None:
+        deadline = Deadline(5)
+        task = await connecting(deadline)
+        deadline.abort()
+        with pytest.raises(httpcore.ConnectTimeout):
+            await task
+        task = await connecting(Deadline(5))
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    asyncio.run(run())
+
+
 def test_proxies_come_from_the_environment(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     with serving(serves("a")) as proxy:
         address = proxy.base_url.removesuffix("/v1")
