@@ -362,7 +362,7 @@ async def chunks_dripped(exchange: Exchange) -> None:
     await exchange.send(LAST_CHUNK)
 
 
-@mode("error body dripped", *LATE_END)
+@mode("error body dripped", *LATE_END, "ServerError")  # where the deadline is longer than the drip
 async def error_body_dripped(exchange: Exchange) -> None:
     await exchange.send(whole(500, b"", length=len(HTML)))
     await exchange.drip(HTML)
