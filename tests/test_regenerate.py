@@ -20,6 +20,8 @@ import pytest
 from support import ROOT
 from test_wire import DOCUMENT
 
+from regeneration import load_yaml
+
 VENDORED = (ROOT / "spec" / "personalize-experience.yaml").read_bytes()
 SHA256 = "bd0c5053a3d3b90b6ab158b34a4c5377f073367d2c585b5896549aa1ef413e74"
 PAGE = b"# Fetch Experience\n\nText, and ```code```.\n\n````yaml /api/x.yaml post /x\n" + VENDORED + b"````\n\nMore.\n"
@@ -405,3 +407,30 @@ def test_an_environment_without_the_tools_is_told_how_to_get_them(tree: Path) ->
     done = subprocess.run(bare, capture_output=True, text=True, check=False, env={})
     assert done.returncode == 1
     assert "expected the environment of ./scripts/install dev, got one without" in done.stderr
+
+
+def test_a_document_that_has_the_companion_operations_wins_and_the_wrapper_still_fits(
+    tree: Path, regenerate: Tree
+) -> None:
+    """As upstream would publish them: no titles, other tags and names, a parameter more, a component of its own."""
+    companion = load_yaml((ROOT / "spec" / "companion.yaml").read_text("utf-8"))
+    full = copy.deepcopy(DOCUMENT)
+    theirs = untitled(companion["paths"])
+    report = theirs["/experiences/events"]["post"]
+    report |= {"operationId": "trackExperienceEvents", "tags": ["Tracking"], "summary": "Track Experience Events"}
+    body = report["requestBody"]["content"]["application/json"]
+    full["components"]["schemas"]["TrackEvents"] = body["schema"]
+    body["schema"] = {"$ref": "#/components/schemas/TrackEvents"}
+    full["paths"] |= theirs
+    full["components"]["responses"] = companion["components"]["responses"]
+    done = regenerate("--from", write(tree, full))
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "wrapper: fits (mypy)" in done.stdout
+    events = tree / "generated" / "moengage_personalize_api" / "api" / "events" / "report_experience_events.py"
+    assert "Track Experience Events" in events.read_text("utf-8")
+
+
+def untitled(part: Any) -> Any:
+    if isinstance(part, dict):
+        return {key: untitled(value) for key, value in part.items() if key != "title" or isinstance(value, dict)}
+    return [untitled(value) for value in part] if isinstance(part, list) else part

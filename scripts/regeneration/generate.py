@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
-from . import ROOT, Object, StepFailed, load_yaml, overlay
+from . import ROOT, Object, StepFailed, companion, load_yaml, overlay
 
 PACKAGE = "moengage_personalize_api"
 CONFIGURATION = ROOT / "spec" / "generator.yaml"
@@ -39,6 +39,7 @@ def check_pins() -> None:
 def build(document: Object, folder: Path) -> Path:
     """Build the package for this edition inside `folder`, which is empty, and return where it stands."""
     patched = overlay.apply(document, _yaml(ROOT / "spec" / "overlay.yaml"))
+    patched = companion.merge(patched, _yaml(ROOT / "spec" / "companion.yaml"))
     _validate(patched)
     # JSON, because a YAML writer leaves '08' bare and a YAML 1.2 reader makes it a number: the operation then vanishes.
     described, package = folder / "document.json", folder / PACKAGE
