@@ -3,6 +3,7 @@
     scripts/soak [--minutes 5] [--rate 167]   # 32 threads and 256 tasks, a tenth of the calls against faults
     scripts/soak --echo 100000                # as fast as it goes: does anybody get another's answer?
     scripts/soak --cancelled 100000           # clients that go away: is the pool whole afterwards?
+    scripts/soak --race 10000                 # calls at about the moment at which the server closes idle connections
 
 The servers run in processes of their own: one that answers with the customer id that it was asked for, and the fault
 server of the tests. Every call asks for a customer id of its own.
@@ -44,6 +45,7 @@ THREADS, TASKS = 32, 256
 CALL = 0.1  # seconds, about what one takes when calls are made as fast as it goes
 FAULTY = 0.1  # of the calls
 CANCELLED = 0.05  # of the async calls
+AWAY, IDLE, GAP = 0.02, 0.25, 0.06  # seconds: one way, what a server waits for, and how near to that the calls are
 HEALTHY_TIMEOUT, FAULTY_TIMEOUT = 2.0, 0.5  # seconds
 CREDENTIALS: dict[str, Any] = {"workspace_id": "WS", "api_key": "the-key-of-the-soak"}
 # What a client can see coming only if it waits before its next call, which here is up to chance.
@@ -96,6 +98,42 @@ class Echo(asyncio.Protocol):
         self._transport.write(answer)
 
 
+class Race(Echo):
+    """An Echo 20 ms away in each direction that closes what has lain idle for too long."""
+
+    met = 0  # requests that came to a connection which the server had closed
+
+    def __init__(self) -> None:
+        super().__init__(0, lambda: True)
+        self._closed = False
+        self._idle: Any = None
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._far = self._transport
+        self._transport = self  # so that what an Echo writes goes the long way
+
+    def data_received(self, data: bytes) -> None:
+        asyncio.get_running_loop().call_later(AWAY, self._arrived, data)
+
+    def _arrived(self, data: bytes) -> None:
+        if self._closed:
+            Race.met += 1
+            asyncio.get_running_loop().call_later(AWAY, self._far.abort)
+            return
+        if self._idle is not None:
+            self._idle.cancel()
+        super().data_received(data)
+        self._idle = asyncio.get_running_loop().call_later(IDLE, self._end)
+
+    def _end(self) -> None:
+        self._closed = True
+        asyncio.get_running_loop().call_later(AWAY, self._far.close)
+
+    def write(self, answer: bytes) -> None:
+        asyncio.get_running_loop().call_later(AWAY, self._far.write, answer)
+
+
 def _answer(keys: list[str], visitor: str) -> bytes:
     payload = {"Title": {"value": visitor, "data_type": "string"}}
     body = json.dumps({"experiences": {key: {"payload": payload, "experience_context": {"cid": key}} for key in keys}})
@@ -116,6 +154,19 @@ async def _serve_echo(pipe: Connection, surplus: int, hanging: bool) -> None:
         healthy = True
         pipe.send("healthy")
         await loop.run_in_executor(None, _told, pipe)
+
+
+def serve_race(pipe: Connection) -> None:
+    """Say the base URL; end when told, or when nobody is there."""
+    asyncio.run(_serve_race(pipe))
+
+
+async def _serve_race(pipe: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(Race, "127.0.0.1", 0, backlog=4096)
+    pipe.send({"": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"})
+    if await loop.run_in_executor(None, _told, pipe):
+        pipe.send(Race.met)
 
 
 def serve_faults(pipe: Connection) -> None:
@@ -535,6 +586,70 @@ async def cancelled(console: Console, calls: int) -> list[str]:
     return judged(after) + leaked(before, end) + ([] if successes == 100 else [f"{successes} of 100 calls succeeded"])
 
 
+# ---- The keep-alive race ---------------------------------------------------------------------------------------------
+
+
+def race(console: Console, calls: int) -> list[str]:
+    """Half of the calls from threads, half from tasks, each with a client of its own and no retries."""
+    tallies: dict[str, Tally] = {}
+    seconds: dict[str, float] = {}
+    with serving(serve_race) as server:
+        for name, leg in {"threads": race_threads, "tasks": race_tasks}.items():
+            started = time.monotonic()
+            tallies[name] = leg(server.url, calls // 2)
+            seconds[name] = time.monotonic() - started
+        server.pipe.send("how many")
+        met = server.pipe.recv()
+    show_echo(console, tallies, seconds)
+    console.print(f"pieces of requests that met a closed connection: {met:,}", highlight=False)
+    found = [f"{name}: {what}" for name, tally in tallies.items() for what in judged(tally)]
+    failures = {
+        name: len(tally.outcomes) - tally.outcomes.count(("healthy", "value")) for name, tally in tallies.items()
+    }
+    return found + [f"{name}: {number} visible failures" for name, number in failures.items() if number]
+
+
+def gap(dice: Random) -> float:
+    # An answer arrives when the server has waited for the time of one way already.
+    return IDLE - AWAY + dice.uniform(-GAP, GAP)
+
+
+def race_threads(url: str, calls: int) -> Tally:
+    tally = Tally()
+
+    def work(worker: int) -> None:
+        dice = dice_of(worker)
+        with PersonalizeClient(**CREDENTIALS, base_url=url, max_retries=0) as client:
+            for _ in range(calls // THREADS + 1):
+                call(Target("race", "sync", client), tally)
+                time.sleep(gap(dice))
+
+    workers = [threading.Thread(target=work, args=(number,)) for number in range(THREADS)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
+    return tally
+
+
+def race_tasks(url: str, calls: int) -> Tally:
+    return asyncio.run(_race_tasks(url, calls))
+
+
+async def _race_tasks(url: str, calls: int) -> Tally:
+    tally = Tally()
+
+    async def work(worker: int) -> None:
+        dice = dice_of(worker)
+        async with AsyncPersonalizeClient(**CREDENTIALS, base_url=url, max_retries=0) as client:
+            for _ in range(calls // THREADS + 1):
+                await call_async(Target("race", "async", client), tally)
+                await asyncio.sleep(gap(dice))
+
+    await asyncio.gather(*(work(number) for number in range(THREADS)))
+    return tally
+
+
 # ---- Verdict and tables ----------------------------------------------------------------------------------------------
 
 
@@ -618,10 +733,13 @@ def main() -> int:
     parser.add_argument("--rate", type=float, default=167.0, help="calls a second, the limit of a workspace")
     parser.add_argument("--echo", type=int, metavar="CALLS", help="instead: does anybody get another's answer?")
     parser.add_argument("--cancelled", type=int, metavar="CALLS", help="instead: is the pool whole afterwards?")
+    parser.add_argument("--race", type=int, metavar="CALLS", help="instead: is the keep-alive race ever seen?")
     given = parser.parse_args()
     console = Console()
     if given.echo is not None:
         broken = echo(console, given.echo)
+    elif given.race is not None:
+        broken = race(console, given.race)
     elif given.cancelled is not None:
         broken = asyncio.run(cancelled(console, given.cancelled))
     else:

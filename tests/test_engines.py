@@ -33,7 +33,7 @@ from moengage_personalize import (
     PersonalizeClient,
 )
 from moengage_personalize._flow import Answer, Send
-from moengage_personalize.engines import _async, _content, _pool, _resolve
+from moengage_personalize.engines import _async, _content, _framing, _pool, _resolve
 from moengage_personalize.engines._deadline import Deadline, shares
 from moengage_personalize.engines._framing import Framing
 from moengage_personalize.engines._usage import Epoch, Usage
@@ -66,6 +66,16 @@ def fed(data: bytes, cuts: list[int]) -> Framing:
         framing.feed(data[start:end])
     assert framing.received == len(data)
     return framing
+
+
+def test_informational_answers_without_end_are_too_many() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    assert fed(early * _framing.INFORMATIONAL + with_length(b"{}"), []).clean
+    framing = Framing()
+    with pytest.raises(_content.TooLarge, match="more than 32 informational answers"):
+        framing.feed(early * (_framing.INFORMATIONAL + 1))
+    framing.feed(with_length(b"{}"))
+    assert not framing.clean
 
 
 @given(answer=WHOLE, cuts=st.lists(st.integers(0)))
@@ -533,3 +543,22 @@ def test_an_engine_that_has_not_been_used_closes(face: Face) -> None:
     engine = face.engine_class()
     face.run(engine.close() if face.kind == "sync" else engine.aclose())
     assert HttpxEngine() is not engine
+
+
+def test_an_idle_connection_that_has_expired_is_closed_and_not_taken() -> None:
+    class Expired:
+        closed = False
+
+        def has_expired(self) -> bool:
+            return True
+
+        async def aclose(self) -> None:
+            self.closed = True
+
+    async def take() -> bool:
+        pool = _async.AsyncPool(httpx.URL("http://127.0.0.1:9/v1"), _async.AsyncBackend())
+        expired = Expired()
+        pool._idle.append(expired)  # type: ignore[arg-type]
+        return await pool.take() is not expired and expired.closed
+
+    assert asyncio.run(take())

@@ -127,12 +127,12 @@ class AsyncPool:
 
     async def give(self, connection: httpcore.AsyncConnectionInterface) -> None:
         """Take a connection back after its answer, and let go of those that have lain idle for too long."""
-        if connection.is_idle() and not self._closed:
+        while self._idle and self._idle[0].has_expired():
+            await self._idle.popleft().aclose()
+        if connection.is_idle() and not connection.has_expired() and not self._closed:
             self._idle.append(connection)
         else:
             await connection.aclose()
-        while self._idle and self._idle[0].has_expired():
-            await self._idle.popleft().aclose()
 
     async def aclose(self) -> None:
         """Close the idle connections; one that is in use is closed when it is given back."""
@@ -163,7 +163,8 @@ class AsyncTransport(httpx.AsyncBaseTransport):
         except BaseException:
             await pool.give(connection)
             raise
-        body = AsyncBody(answer.stream, partial(pool.give, connection))
+        settle = extensions(answer)["network_stream"].settle  # ours, whatever lies between
+        body = AsyncBody(answer.stream, settle, partial(pool.give, connection))
         return httpx.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions(answer))
 
     async def aclose(self) -> None:
@@ -174,8 +175,11 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 class AsyncBody(httpx.AsyncByteStream):
     """The body of an answer, as httpx takes it; it gives its connection back when it is closed."""
 
-    def __init__(self, inner: Any, give_back: Callable[[], Awaitable[None]]) -> None:
+    def __init__(
+        self, inner: Any, settle: Callable[[], Awaitable[None]], give_back: Callable[[], Awaitable[None]]
+    ) -> None:
         self._inner = inner
+        self._settle = settle
         self._give_back = give_back
 
     def __aiter__(self) -> AsyncIterator[bytes]:
@@ -184,5 +188,6 @@ class AsyncBody(httpx.AsyncByteStream):
     async def aclose(self) -> None:
         try:
             await self._inner.aclose()
+            await self._settle()  # before anybody else can take the connection
         finally:
             await self._give_back()

@@ -19,7 +19,7 @@ class BadlyPacked(ValueError):
 
 
 class TooLarge(ValueError):
-    """The body is larger than its limit, and would be again."""
+    """The answer is larger than its limit, and would be again."""
 
 
 class Content:

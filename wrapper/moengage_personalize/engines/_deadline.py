@@ -61,7 +61,7 @@ class Deadline(float):
 
 
 def _shut(connection: Any) -> None:
-    with suppress(OSError):
+    with suppress(OSError, TypeError):  # uvloop's sockets refuse it so; the request then ends by its deadline
         connection.shutdown(socket.SHUT_RDWR)
 
 

@@ -10,11 +10,14 @@ from __future__ import annotations
 import re
 from collections.abc import Generator
 
+from ._content import TooLarge
+
 LENGTH = re.compile(rb"^content-length:[ \t]*(\d+)[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 CHUNKED = re.compile(rb"^transfer-encoding:[ \t]*chunked[ \t]*\r$", re.IGNORECASE | re.MULTILINE)
 FRAMING = re.compile(rb"^(?:content-length|transfer-encoding)[ \t]*:", re.IGNORECASE | re.MULTILINE)
 STATUS = re.compile(rb"HTTP/1\.1 (\d{3})[ \r]")
 LONGEST = 128 * 1024  # bytes; httpcore gives up sooner
+INFORMATIONAL = 32  # answers before the answer; each costs a tenth of a millisecond, in an event loop everybody's
 
 Steps = Generator[None, bytes, None]
 
@@ -30,7 +33,7 @@ class Framing:
         next(self._steps)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes, in whatever pieces they come."""
+        """Take the next bytes, in whatever pieces they come; raise TooLarge when an answer is announced without end."""
         self.received += len(data)
         if self._ended:
             self._rest += data
@@ -39,9 +42,11 @@ class Framing:
             self._steps.send(data)
         except StopIteration:
             self._ended = True
-        except ValueError:  # cannot be followed: never clean, and not followed any further
+        except ValueError as error:  # cannot be followed: never clean, and not followed any further
             self._steps = _ignore()
             next(self._steps)
+            if isinstance(error, TooLarge):
+                raise
 
     @property
     def clean(self) -> bool:
@@ -49,8 +54,11 @@ class Framing:
         return self._ended and not self._rest
 
     def _answer(self) -> Steps:
-        status, head = b"100", b""
+        status, head, heads = b"100", b"", 0
         while status.startswith(b"1"):  # informational ones come before the answer
+            if heads > INFORMATIONAL:
+                raise TooLarge(f"more than {INFORMATIONAL} informational answers before the answer")
+            heads += 1
             head = yield from self._until(b"\r\n\r\n")
             matched = STATUS.match(head)
             if matched is None or matched[1] == b"101":

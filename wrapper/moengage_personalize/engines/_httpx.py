@@ -15,7 +15,7 @@ import httpx
 from attrs import frozen
 
 from .._flow import Answer, NoAnswer, Outcome, Send
-from ._async import AsyncStream, AsyncTransport
+from ._async import AsyncTransport
 from ._content import Content
 from ._deadline import Deadline
 from ._exchange import answer, mocked, no_answer, no_cookies, request
@@ -150,9 +150,6 @@ class AsyncHttpxEngine:
             async for piece in response.aiter_raw():
                 content.take(piece)
                 deadline.left(httpcore.ReadTimeout)
-            stream = response.extensions.get("network_stream")
-            if isinstance(stream, AsyncStream):
-                await stream.settle()
             return answer(response, content)
         finally:
             await response.aclose()

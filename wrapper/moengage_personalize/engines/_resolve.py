@@ -32,9 +32,9 @@ def look_up(host: str) -> Future[Addresses]:
         stale = time.monotonic() - since > FRESH
         if future is None or (future.done() and (stale or future.exception() is not None)):
             future = Future[Addresses]()
-            _found[host] = (time.monotonic(), future)
             # A daemon, because nothing can end a look-up and no process should wait for one.
             threading.Thread(target=_ask, args=(host, future), daemon=True, name=f"look up {host}").start()
+            _found[host] = (time.monotonic(), future)  # not before there is a thread that will answer
         return future
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from time import monotonic
 from typing import Any
 
 from attrs import define
@@ -41,7 +42,8 @@ class Usage:
     def receives(self, deadline: Deadline, data: bytes) -> None:
         """A piece of an answer came; an empty one is the end of the connection."""
         framing = self._framing or Framing()
-        deadline.stale = self._served and not data and not framing.received
+        # Not where the end is one of ours: then no other connection is in doubt.
+        deadline.stale = self._served and not data and not framing.received and monotonic() < deadline.at
         framing.feed(data)
 
     def spoil(self) -> None:
