@@ -14,7 +14,11 @@
 Unofficial. AsyncPersonalizeClient has the same methods, awaited.
 """
 
-from ._client import AsyncPersonalizeClient, PersonalizeClient
+from . import events
+from ._async_client import AsyncPersonalizeClient
+from ._async_reporter import AsyncReporter
+from ._client import PersonalizeClient
+from ._context import ExperienceContext
 from ._errors import (
     APIError,
     AuthenticationFailed,
@@ -23,6 +27,7 @@ from ._errors import (
     ConfigurationError,
     ConnectionFailed,
     DeadlineExceeded,
+    EventsNotAccepted,
     InvalidRequestError,
     MalformedResponse,
     PermissionDenied,
@@ -31,15 +36,20 @@ from ._errors import (
     RateLimited,
     ServerError,
 )
-from ._experiences import Experience, ExperienceContext, Experiences
+from ._experiences import Experience, Experiences
+from ._metadata import ExperienceMetadata
+from ._outbox import ReporterStats
+from ._reporter import Reporter
 from ._session import InSession
 from ._settings import CircuitBreaker, DataCenter
 from .engines import AsyncHttpxEngine, HttpxEngine
+from .events import ExperienceEvent
 
 __all__ = [
     "APIError",
     "AsyncHttpxEngine",
     "AsyncPersonalizeClient",
+    "AsyncReporter",
     "AuthenticationFailed",
     "BadRequest",
     "CircuitBreaker",
@@ -48,8 +58,11 @@ __all__ = [
     "ConnectionFailed",
     "DataCenter",
     "DeadlineExceeded",
+    "EventsNotAccepted",
     "Experience",
     "ExperienceContext",
+    "ExperienceEvent",
+    "ExperienceMetadata",
     "Experiences",
     "HttpxEngine",
     "InSession",
@@ -60,5 +73,8 @@ __all__ = [
     "PersonalizeError",
     "RateLimit",
     "RateLimited",
+    "Reporter",
+    "ReporterStats",
     "ServerError",
+    "events",
 ]

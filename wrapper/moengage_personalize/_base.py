@@ -2,32 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
+from threading import Lock
 from typing import Any, Generic, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from . import _wire
 from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError, bare, guarded
 from ._experiences import Experiences
-from ._flow import Flow, call
+from ._flow import Answer, Flow, call
 from ._guard import Guard
+from ._metadata import ExperienceMetadata, KnownKeys, listed, statuses
 from ._parts import Part, Plan
 from ._question import question
+from ._reports import Batch, batches
 from ._session import InSession
 from ._settings import CircuitBreaker, DataCenter, check_seconds, environment, settings
+from .events import ExperienceEvent
 
 logger = logging.getLogger("moengage_personalize")
 WARN_EVERY = 30.0  # seconds
+DAY = 86_400.0  # seconds
 
 E = TypeVar("E")
+T = TypeVar("T")
 Keys = str | Iterable[str] | None
 Asked = tuple[Keys, str | None, Mapping[str, Any] | str | None, InSession | None, float | None]
-Fetch = Flow[Part]
 
 
 class Client(ABC, Generic[E]):
@@ -43,6 +50,7 @@ class Client(ABC, Generic[E]):
         max_retries: int = 2,
         circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         engine: E | None = None,
+        warn_unknown_keys: bool = False,
     ) -> None:
         self._settings = settings(
             workspace_id=workspace_id,
@@ -52,7 +60,12 @@ class Client(ABC, Generic[E]):
             timeout=timeout,
             max_retries=max_retries,
         )
-        self._guard = Guard(max_retries, circuit_breaker)
+        # One for each operation, because events that cannot be reported must not keep pages from being served.
+        self._guard, self._metadata_guard, self._events_guard = (Guard(max_retries, circuit_breaker) for _ in range(3))
+        self._known = KnownKeys()
+        self._asking = Lock()
+        self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
+        self._warn_unknown_keys = warn_unknown_keys
         self._owned = engine is None
         self._engine = self._default_engine() if engine is None else engine
         self._warned: dict[str, float] = {}
@@ -71,6 +84,7 @@ class Client(ABC, Generic[E]):
         max_retries: int = 2,
         circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         engine: E | None = None,
+        warn_unknown_keys: bool = False,
     ) -> Self:
         """Make a client from the environment; keyword arguments win.
 
@@ -82,7 +96,14 @@ class Client(ABC, Generic[E]):
         found = environment(
             os.environ, workspace_id=workspace_id, api_key=api_key, data_center=data_center, base_url=base_url
         )
-        return cls(**found, timeout=timeout, max_retries=max_retries, circuit_breaker=circuit_breaker, engine=engine)
+        return cls(
+            **found,
+            timeout=timeout,
+            max_retries=max_retries,
+            circuit_breaker=circuit_breaker,
+            engine=engine,
+            warn_unknown_keys=warn_unknown_keys,
+        )
 
     def __repr__(self) -> str:
         workspace_id = self._settings.credentials.workspace_id
@@ -107,24 +128,49 @@ class Client(ABC, Generic[E]):
             logger.warning("fetch_or_empty: %s: %s", kind, error)
         return experiences
 
-    def _begin(self, asked: Asked) -> tuple[Plan, list[Fetch]]:
+    def _begin(self, asked: Asked) -> tuple[Plan, list[Flow[Part]]]:
         """Check what is asked and turn it into flows that share one deadline, which runs from here."""
+        keys, customer_id, user_identifiers, in_session, given = asked
+        flow = self._flows(given, self._guard)
+        plan = _wire.plan(self._settings, question(keys, customer_id, user_identifiers, in_session))
+        if self._warn_unknown_keys:
+            for key in self._known.typos(plan.requested or ()):
+                logger.warning("fetch: expected an experience key that the workspace knows, got %r", key)
+        return plan, [flow(ask.send, read=partial(_wire.read, secrets=plan.secrets)) for ask in plan.asks]
+
+    def _begin_metadata(
+        self, status: str | Iterable[str] | None, given: float | None
+    ) -> Flow[list[ExperienceMetadata]]:
+        flow = self._flows(given, self._metadata_guard)
+        read = partial(_listed, secrets=_wire.secrets(self._settings))
+        return flow(_wire.metadata(self._settings, statuses(status)), read=read)
+
+    def _begin_report(
+        self, events: Iterable[ExperienceEvent], given: float | None
+    ) -> tuple[list[Batch], list[Flow[object]]]:
+        flow = self._flows(given, self._events_guard)
+        asked = batches(events)
+        return asked, [
+            flow(
+                _wire.report(self._settings, batch.elements),
+                read=partial(_wire.read_json, secrets=(*_wire.secrets(self._settings), *batch.secrets())),
+            )
+            for batch in asked
+        ]
+
+    def _flows(self, given: float | None, guard: Guard) -> Callable[..., Flow[Any]]:
+        """What makes the flows of one call, which share one deadline; it runs from here."""
         started = time.monotonic()
         if self._closed:
             raise ConfigurationError(f"expected an open client, got {self!r} after it was closed")
-        keys, customer_id, user_identifiers, in_session, given = asked
         timeout = self._settings.timeout if given is None else check_seconds("timeout", given, InvalidRequestError)
-        plan = _wire.plan(self._settings, question(keys, customer_id, user_identifiers, in_session))
-        flow = partial(
-            call,
-            read=partial(_wire.read, secrets=plan.secrets),
-            guard=self._guard,
-            timeout=timeout,
-            deadline=started + timeout,
-            now=time.monotonic,
-            jitter=random.random,
+        return partial(
+            call, guard=guard, timeout=timeout, deadline=started + timeout, now=time.monotonic, jitter=random.random
         )
-        return plan, [flow(ask.send) for ask in plan.asks]
+
+
+def _listed(answer: Answer, secrets: tuple[str, ...]) -> list[ExperienceMetadata]:
+    return listed(_wire.read_json(answer, secrets))
 
 
 def nothing(error: PersonalizeError) -> Experiences:
@@ -137,3 +183,10 @@ def raised(experiences: Experiences) -> Experiences:
     if experiences.error is not None:
         raise experiences.error
     return experiences
+
+
+def only(outcome: T | PersonalizeError) -> T:
+    """What one request brought, or the error that it ended with, raised."""
+    if isinstance(outcome, PersonalizeError):
+        raise outcome
+    return outcome

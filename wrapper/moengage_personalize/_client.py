@@ -1,4 +1,4 @@
-"""The two clients: thin shells that drive one flow, one by blocking and one by awaiting.
+"""The client that blocks: a thin shell that drives flows.
 
 Law of this module: it performs Send and Sleep and decides nothing. What a call means stands in _wire, when it is tried
 again in _flow, and how it reaches the network in an engine.
@@ -6,23 +6,24 @@ again in _flow, and how it reaches the network in an engine.
 
 from __future__ import annotations
 
-import asyncio
 import time
-from collections.abc import Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextvars import copy_context
+from collections.abc import Iterable, Mapping
 from typing import Any, Self
 
 from . import _wire
-from ._base import Asked, Client, Fetch, Keys, nothing, raised
-from ._errors import PersonalizeError, bare, guarded, guarded_async
+from ._base import DAY, Asked, Client, Keys, nothing, only, raised
+from ._drive import drive, together
+from ._errors import InvalidRequestError, PersonalizeError, guarded
 from ._experiences import Experiences
-from ._flow import Sleep
-from ._parts import Part, merge
+from ._metadata import ExperienceMetadata
+from ._outbox import OnDrop
+from ._parts import merge
+from ._reporter import Reporter
+from ._reports import settle
 from ._session import InSession
-from .engines import AsyncEngine, AsyncHttpxEngine, Engine, HttpxEngine
-
-SIDE_BY_SIDE = 16  # threads of one fetch; 400 keys
+from ._settings import check_seconds
+from .engines import Engine, HttpxEngine
+from .events import ExperienceEvent
 
 
 class PersonalizeClient(Client[Engine]):
@@ -85,31 +86,92 @@ class PersonalizeClient(Client[Engine]):
         """As `fetch`, but never raise PersonalizeError: keep what came, and tell why in `.error` and the log."""
         return self._told(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
 
+    @guarded
+    def metadata(
+        self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
+    ) -> list[ExperienceMetadata]:
+        """List the server-side experiences of the workspace; for start-up, and then about once a day.
+
+        Args:
+            status: "Active", "Paused" or "Scheduled", one or many; None for all.
+            timeout: seconds for this call, instead of the client's.
+
+        Raises:
+            InvalidRequestError: another status, for which the API would silently find nothing; nothing was sent.
+            PersonalizeError: the request failed, retries included.
+
+        https://www.moengage.com/docs/api/experiences/fetch-experience-metadata
+        """
+        return only(drive(self._engine, self._begin_metadata(status, timeout)))
+
+    @guarded
+    def known_keys(self, max_age: float = DAY) -> frozenset[str]:
+        """The experience keys of the workspace, asked for once and remembered; older ones rather than an error.
+
+        Args:
+            max_age: seconds after which to ask again; whoever comes meanwhile gets the older ones.
+
+        Raises:
+            PersonalizeError: the first request failed, so that nothing is known.
+        """
+        known, seconds = self._known, check_seconds("max_age", max_age, InvalidRequestError)
+        if known.fresh(time.monotonic(), seconds):
+            return known.keys
+        asking = self._asking.acquire(timeout=0 if known.heard else self._settings.timeout)
+        try:
+            # Without the lock, too, where nothing is known: it may have been held by another thread during a fork.
+            if (asking or not known.heard) and not known.fresh(time.monotonic(), seconds):
+                known.learn(drive(self._engine, self._begin_metadata(None, None)), time.monotonic())
+        finally:
+            if asking:
+                self._asking.release()
+        return known.keys
+
+    @guarded
+    def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
+        """Report events now, grouped by customer, in requests of at most 100 that run side by side.
+
+        Args:
+            events: what `events.shown` and `events.clicked` made; the same event is reported once.
+            timeout: seconds for this call, retries included, instead of the client's.
+
+        Raises:
+            InvalidRequestError: something else than events; nothing was sent.
+            EventsNotAccepted: a request failed; `.events` are those to report again, which is safe at any time.
+
+        https://www.moengage.com/docs/api/experiences/track-experience-events
+        """
+        asked, flows = self._begin_report(events, timeout)
+        settle(asked, together(self._engine, flows))
+
+    @guarded
+    def reporter(
+        self,
+        *,
+        queue_size: int = 10_000,
+        flush_interval: float = 2.0,
+        max_batch: int = 100,
+        on_drop: OnDrop | None = None,
+    ) -> Reporter:
+        """Make what reports events in the background: from a thread of its own, also at the end of the interpreter.
+
+        Args:
+            queue_size: events that may wait; of more, the oldest go and are counted.
+            flush_interval: seconds that an event waits for others at most.
+            max_batch: events of one request, at most 100.
+            on_drop: called with each event that is lost, and why: "full", "refused", "expired", "closed", "invalid".
+
+        Raises:
+            ConfigurationError: a number that cannot be.
+        """
+        return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop)
+
     def _fetch(self, asked: Asked) -> Experiences:
         try:
             plan, flows = self._begin(asked)
         except PersonalizeError as error:
             return nothing(error)
-        if len(flows) < 2:
-            return merge(plan, [self._drive(flow) for flow in flows], _wire.decode)
-        with ThreadPoolExecutor(min(len(flows), SIDE_BY_SIDE)) as threads:
-            # With what the caller's context holds, such as the current trace.
-            tasks = [threads.submit(copy_context().run, self._drive, flow) for flow in flows]
-        return merge(plan, [task.result() for task in tasks], _wire.decode)
-
-    def _drive(self, flow: Fetch) -> Part | PersonalizeError:
-        try:
-            step = next(flow)
-            while True:
-                if isinstance(step, Sleep):
-                    time.sleep(step.seconds)
-                    step = flow.send(None)
-                else:
-                    step = flow.send(self._engine.perform(step))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # what `call` returns, which StopIteration has as Any
-        except PersonalizeError as error:
-            return bare(error)
+        return merge(plan, together(self._engine, flows), _wire.decode)
 
     def close(self) -> None:
         """Close the connections that this client made; it cannot be used afterwards."""
@@ -124,76 +186,3 @@ class PersonalizeClient(Client[Engine]):
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-class AsyncPersonalizeClient(Client[AsyncEngine]):
-    """As PersonalizeClient, awaited, over AsyncHttpxEngine(). Made once a process, shared by all tasks.
-
-    Each event loop that it is used in has connections of its own.
-    """
-
-    def _default_engine(self) -> AsyncEngine:
-        return AsyncHttpxEngine()
-
-    @guarded_async
-    async def fetch(
-        self,
-        keys: Keys = None,
-        *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
-        timeout: float | None = None,
-    ) -> Experiences:
-        """Ask which experiences a visitor gets: as PersonalizeClient.fetch."""
-        return raised(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
-
-    @guarded_async
-    async def fetch_or_empty(
-        self,
-        keys: Keys = None,
-        *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
-        timeout: float | None = None,
-    ) -> Experiences:
-        """As `fetch`, but never raise PersonalizeError: as PersonalizeClient.fetch_or_empty."""
-        return self._told(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
-
-    async def _fetch(self, asked: Asked) -> Experiences:
-        try:
-            plan, flows = self._begin(asked)
-        except PersonalizeError as error:
-            return nothing(error)
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(self._drive(flow)) for flow in flows]
-        return merge(plan, [task.result() for task in tasks], _wire.decode)
-
-    async def _drive(self, flow: Fetch) -> Part | PersonalizeError:
-        try:
-            step = next(flow)
-            while True:
-                if isinstance(step, Sleep):
-                    await asyncio.sleep(step.seconds)
-                    step = flow.send(None)
-                else:
-                    step = flow.send(await self._engine.perform(step))
-        except StopIteration as stop:
-            return stop.value  # type: ignore[no-any-return]  # what `call` returns, which StopIteration has as Any
-        except PersonalizeError as error:
-            return bare(error)
-
-    async def aclose(self) -> None:
-        """Close the connections that this client made; it cannot be used afterwards."""
-        self._closed = True
-        if self._owned:
-            await self._engine.aclose()
-        if "api" in vars(self):
-            await self.api.get_async_httpx_client().aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        await self.aclose()

@@ -7,6 +7,7 @@
     ├── ConnectionFailed                also ConnectionError
     ├── MalformedResponse               .status
     ├── CircuitOpen                     .retry_at; before any I/O
+    ├── EventsNotAccepted               .events .errors
     └── APIError                        .status .title .description .code .rate_limit
         ├── BadRequest 400   ├── AuthenticationFailed 401   ├── PermissionDenied 403
         ├── RateLimited 429  .retry_after                   └── ServerError 5xx
@@ -86,6 +87,13 @@ class CircuitOpen(PersonalizeError):
     def __init__(self, message: str, retry_at: datetime | None = None) -> None:
         super().__init__(message)
         self.retry_at = retry_at
+
+
+class EventsNotAccepted(PersonalizeError):
+    """Some events were not accepted: `events` are those to report again, `errors` what each of their requests met."""
+
+    events: tuple[Any, ...] = ()
+    errors: tuple[PersonalizeError, ...] = ()
 
 
 class APIError(PersonalizeError):

@@ -10,63 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Literal, TypeVar
 
 from . import _json
-from ._errors import InvalidRequestError, MalformedResponse, PersonalizeError, RateLimit, guarded
+from ._context import ExperienceContext, Fields
+from ._errors import MalformedResponse, PersonalizeError, RateLimit
 
 T = TypeVar("T")
 Reason = Literal["served", "not_served", "malformed", "failed", "not_requested"]
 
 
-class _Fields(Mapping[str, Any]):
-    __slots__ = ("_fields",)
-
-    def __init__(self, fields: Mapping[str, Any]) -> None:
-        self._fields = dict(fields)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._fields[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._fields)
-
-    def __len__(self) -> int:
-        return len(self._fields)
-
-
-class ExperienceContext(_Fields):
-    """The `experience_context` of one experience: every field as it came, unknown ones too.
-
-    Report it back unchanged when the experience is seen or clicked; without it the dashboard shows zero.
-    https://www.moengage.com/docs/api/experiences/fetch-experience (response, experience_context)
-    """
-
-    __slots__ = ()
-
-    def __repr__(self) -> str:
-        return f"ExperienceContext({self._fields!r})"
-
-    def attributes(self) -> dict[str, Any]:
-        """A copy of the fields, as an event's `attributes` take them."""
-        return dict(_json.loads(_json.dumps(self._fields)))
-
-    def to_json(self) -> str:
-        """The context as JSON text, for a session or a page; `from_json` brings it back unchanged."""
-        return _json.dumps(self._fields).decode()
-
-    @classmethod
-    @guarded
-    def from_json(cls, text: str | bytes) -> ExperienceContext:
-        """Bring a context back from what `to_json` gave; raise InvalidRequestError for anything but a JSON object."""
-        try:
-            fields, came = _json.loads(text), "another JSON value"
-            _json.dumps(fields)
-        except (TypeError, ValueError) as error:
-            fields, came = None, str(error)
-        if not _json.is_object(fields):
-            raise InvalidRequestError(f"expected a context as a JSON object, got {came}")
-        return cls(fields)
-
-
-class Experience(_Fields):
+class Experience(Fields):
     """One experience that was served: its variables by name, as its data types say, and its context.
 
     Text that is a number, boolean or JSON by its `data_type` is read as one, and stays as it came where that cannot be.

@@ -10,6 +10,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+from ._errors import InvalidRequestError
+
 # Reading as many as fit into 4 MB costs half a second and a hundred times the memory.
 TOKENS = 100_000
 
@@ -57,6 +59,27 @@ def dumps(value: object) -> bytes:
     except RecursionError:
         reason = "nested too deep"
     raise ValueError(reason)
+
+
+def read_object(text: str | bytes, what: str) -> dict[str, Any]:
+    """Read a JSON object that came back to us, strictly; raise InvalidRequestError for anything else."""
+    try:
+        fields, came = loads(text), "another JSON value"
+        dumps(fields)
+    except (TypeError, ValueError) as error:
+        fields, came = None, str(error)
+    if not is_object(fields):
+        raise InvalidRequestError(f"expected {what} as a JSON object, got {came}")
+    return fields
+
+
+def written(value: object, what: str) -> bytes:
+    """As `dumps`; raise InvalidRequestError for what is not JSON."""
+    try:
+        return dumps(value)
+    except ValueError as error:
+        reason = str(error)
+    raise InvalidRequestError(f"expected {what} to be JSON, got {reason}")
 
 
 def culprit(fields: Mapping[str, object]) -> tuple[str, str]:

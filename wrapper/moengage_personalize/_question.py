@@ -56,7 +56,7 @@ def question(keys: object, customer_id: object, user_identifiers: object, in_ses
 def _keys(keys: object) -> tuple[str, ...] | None:
     if keys is None:
         return None
-    if isinstance(keys, bytes) or is_mapping(keys) or not _is_iterable(keys):
+    if isinstance(keys, bytes) or is_mapping(keys) or not is_iterable(keys):
         raise InvalidRequestError(f"expected experience keys as a str or an iterable of str, got {type(keys).__name__}")
     asked = [keys] if isinstance(keys, str) else list(keys)
     for key in asked:
@@ -65,7 +65,8 @@ def _keys(keys: object) -> tuple[str, ...] | None:
     return tuple(dict.fromkeys(str(key) for key in asked))
 
 
-def _is_iterable(value: object) -> TypeGuard[Iterable[object]]:
+def is_iterable(value: object) -> TypeGuard[Iterable[object]]:
+    """Whether a caller gave something to go through, whatever is in it."""
     return isinstance(value, Iterable)
 
 

@@ -8,13 +8,14 @@ a model takes much for granted and raises for the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import httpx
 from attrs import fields
 from moengage_personalize_api import AuthenticatedClient
 from moengage_personalize_api import models as api
-from moengage_personalize_api.api.experiences import fetch_experience
+from moengage_personalize_api.api.events import report_experience_events
+from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
 from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
 from moengage_personalize_api.types import UNSET, Unset
 
@@ -41,30 +42,34 @@ def plan(settings: Settings, question: Question) -> Plan:
     """The requests for a question; raise InvalidRequestError for what cannot be sent."""
     request = _session_request(question.in_session)
     request.identifiers = _identifiers(question)
-    credentials = settings.credentials
     return Plan(
         requested=None if question.keys is None else frozenset(question.keys),
         asks=tuple(_ask(settings, request, chunk) for chunk in question.chunks()),
-        secrets=(credentials.api_key, credentials.token, *question.secrets()),
+        secrets=(*secrets(settings), *question.secrets()),
     )
 
 
 def read(answer: Answer, secrets: Sequence[str]) -> Part:
     """What an answer brought; raise the error that it is instead."""
-    if answer.status != 200:
-        raise refusal(answer, _words(answer.body), secrets)
-    if _json.tokens(answer.body) > _json.TOKENS:
-        raise MalformedResponse(f"expected JSON of at most {_json.TOKENS:,} values, got more", status=answer.status)
-    try:
-        body = _json.loads(answer.body)
-    except ValueError as error:
-        raise MalformedResponse(f"expected JSON, got {error}", status=answer.status, retryable=True) from error
+    body = read_json(answer, secrets)
     found: object = body.get("experiences", UNSET) if _json.is_object(body) else UNSET
     if found is None:
         return Part({}, rate_limit(answer.headers))
     if not _json.is_object(found):
         raise MalformedResponse("expected an object of experiences, got other JSON", status=answer.status)
     return Part(found, rate_limit(answer.headers))
+
+
+def read_json(answer: Answer, secrets: Sequence[str]) -> object:
+    """The JSON of an answer with status 200; raise the error that it is instead."""
+    if answer.status != 200:
+        raise refusal(answer, _words(answer.body), secrets)
+    if _json.tokens(answer.body) > _json.TOKENS:
+        raise MalformedResponse(f"expected JSON of at most {_json.TOKENS:,} values, got more", status=answer.status)
+    try:
+        return _json.loads(answer.body)
+    except ValueError as error:
+        raise MalformedResponse(f"expected JSON, got {error}", status=answer.status, retryable=True) from error
 
 
 def decode(key: str, raw: object) -> Experience:
@@ -91,12 +96,8 @@ def decode(key: str, raw: object) -> Experience:
 
 def generated_client(settings: Settings) -> GeneratedClient:
     """The generated client, authenticated, with our timeout (its own default is none)."""
-    return GeneratedClient(
-        base_url=settings.base_url,
-        token=settings.credentials.token,
-        prefix="Basic",
-        timeout=httpx.Timeout(settings.timeout),
-    )
+    token, timeout = settings.credentials.token, httpx.Timeout(settings.timeout)
+    return GeneratedClient(base_url=settings.base_url, token=token, prefix="Basic", timeout=timeout)
 
 
 class GeneratedClient(AuthenticatedClient):
@@ -112,8 +113,7 @@ def _session_request(session: InSession) -> api.FetchExperienceRequest:
         if name not in free:
             raise InvalidRequestError(f"expected an in-session attribute, got {name!r}, a field of the request itself")
     request = api.FetchExperienceRequest(
-        user_ip_address=session.ip_address or UNSET,
-        user_agent=session.user_agent or UNSET,
+        user_ip_address=session.ip_address or UNSET, user_agent=session.user_agent or UNSET
     )
     if session.at is not None:
         request.day_of_the_week = DAYS[session.at.weekday()]
@@ -138,13 +138,34 @@ def _ask(settings: Settings, request: api.FetchExperienceRequest, keys: tuple[st
     kwargs = fetch_experience._get_kwargs(  # pyright: ignore[reportPrivateUsage]
         body=request, moe_appkey=settings.credentials.workspace_id
     )
-    send = Send(
-        method=kwargs["method"].upper(),
-        url=settings.base_url + kwargs["url"],
-        headers={**kwargs["headers"], "Authorization": settings.credentials.authorization},
-        body=_body(kwargs["json"]),
-    )
+    send = _send(settings, kwargs, _body(kwargs["json"]))
     return Ask(None if keys is None else frozenset(keys), send)
+
+
+def metadata(settings: Settings, status: Sequence[str]) -> Send:
+    """The request for the metadata of the experiences with one of these statuses; none for all."""
+    kwargs = get_metadata._get_kwargs(  # pyright: ignore[reportPrivateUsage]
+        moe_appkey=settings.credentials.workspace_id
+    )
+    # Beside the generated function, which may come to take one status only, or a list.
+    return _send(settings, kwargs, b"", f"?status={','.join(status)}" if status else "")
+
+
+def report(settings: Settings, elements: Sequence[Mapping[str, object]]) -> Send:
+    """The request that reports events; the elements as they are, because a model may write a context otherwise."""
+    kwargs = report_experience_events._get_kwargs(  # pyright: ignore[reportPrivateUsage]
+        body=api.ReportEventsRequest(elements=[]), moe_appkey=settings.credentials.workspace_id
+    )
+    return _send(settings, kwargs, _body({**kwargs["json"], "elements": elements}))
+
+
+def _send(settings: Settings, kwargs: Mapping[str, Any], body: bytes, query: str = "") -> Send:
+    return Send(
+        method=kwargs["method"].upper(),
+        url=f"{settings.base_url}{kwargs['url']}{query}",
+        headers={**kwargs["headers"], "Authorization": settings.credentials.authorization},
+        body=body,
+    )
 
 
 def _body(fields: Mapping[str, object]) -> bytes:
@@ -153,6 +174,11 @@ def _body(fields: Mapping[str, object]) -> bytes:
     except ValueError:
         name, reason = _json.culprit(fields)
     raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
+
+
+def secrets(settings: Settings) -> tuple[str, str]:
+    """What no error text may repeat, whoever is asked about."""
+    return settings.credentials.api_key, settings.credentials.token
 
 
 def _promised(value: object, model: type[T]) -> T | None:

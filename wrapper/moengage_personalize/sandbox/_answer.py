@@ -12,10 +12,12 @@ import hashlib
 import json
 from collections.abc import Mapping
 from typing import Any, cast
+from uuid import uuid4
 
 from attrs import field, frozen
 
 from . import _document
+from ._events import Received
 from ._experiences import Experience
 
 KEYS_PER_REQUEST = 25
@@ -52,25 +54,61 @@ class Reply:
     body: Mapping[str, Any]
 
 
-def answer(world: World, headers: Mapping[str, str], body: bytes, usage: Usage) -> Reply:
-    """The answer to one fetch; names of headers are in lower case, their values as bytes in latin-1."""
+def refused(world: World, headers: Mapping[str, str], usage: Usage) -> Reply | None:
+    """Why a request is not even read; names of headers are in lower case, their values as bytes in latin-1."""
     if _basic(headers.get("authorization", "")) != (world.workspace_id, world.api_key):
-        return _refusal(401, "Authentication required", "Invalid API_KEY used in Authentication Header")
+        return refusal(401, "Authentication required", "Invalid API_KEY used in Authentication Header")
     if headers.get("moe-appkey", "").encode("latin-1") != world.workspace_id.encode():
         known = "MoEngage Client not found. Please check values for headers - MOE-APPKEY or MOE-DBNAME"
-        return _refusal(400, "Request Error", known)
+        return refusal(400, "Request Error", known)
     if usage.used > usage.limit:
-        return _refusal(429, "Too Many Requests", "The rate limit of the workspace is used up until the reset.")
-    try:
-        request: object = json.loads(body.decode("utf-8"))
-    except (ValueError, RecursionError):
-        undecoded = "Could not decode the request body. The JSON was incorrect or not encoded as UTF-8."
-        return _refusal(400, "Malformed JSON", undecoded)
+        return refusal(429, "Too Many Requests", "The rate limit of the workspace is used up until the reset.")
+    return None
+
+
+def answer(world: World, body: bytes) -> Reply:
+    """The answer to one fetch."""
+    request = parsed(body)
+    if isinstance(request, Reply):
+        return request
     problem = _document.problem(request)
     if problem is not None:
-        code = base64.urlsafe_b64encode(hashlib.sha256(problem.encode(errors="replace")).digest())[:8].decode()
-        return _refusal(400, "Invalid Field Value", problem, code=code)
+        return invalid(problem)
     return Reply(200, {"experiences": _served(world, cast(dict[str, Any], request))})
+
+
+def events(received: Received, body: bytes) -> Reply:
+    """The answer to one report of events, which are kept if it is 200."""
+    request = parsed(body)
+    if isinstance(request, Reply):
+        return request
+    problem = received.take(request)
+    if problem is not None:
+        return invalid(problem)
+    return Reply(200, {"status": "success", "message": "The events are accepted.", "req_id": str(uuid4())})
+
+
+def metadata(world: World, status: str | None) -> Reply:
+    """The answer to one question for metadata; `status` is the text of the query, None without one."""
+    wanted = None if status is None else status.split(",")
+    found = [one for one in world.experiences if wanted is None or one.status in wanted]
+    listed = [{"experience_name": one.name, "experience_key": one.key, "status": one.status} for one in found]
+    return Reply(200, {"metadata": {"count": len(listed), "experiences": listed}})
+
+
+def parsed(body: bytes) -> object:
+    """The JSON of a request, or the refusal of what is none."""
+    try:
+        return json.loads(body.decode("utf-8"))
+    except (ValueError, RecursionError):
+        undecoded = "Could not decode the request body. The JSON was incorrect or not encoded as UTF-8."
+        return refusal(400, "Malformed JSON", undecoded)
+
+
+def invalid(problem: str) -> Reply:
+    """The refusal of JSON that the document does not admit."""
+    code = base64.urlsafe_b64encode(hashlib.sha256(problem.encode(errors="replace")).digest())[:8].decode()
+    return refusal(400, "Invalid Field Value", problem, code=code)
 
 
 def _served(world: World, request: dict[str, Any]) -> dict[str, Any]:
@@ -91,5 +129,6 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     return (user, password) if scheme.lower() == "basic" else None
 
 
-def _refusal(status: int, title: str, description: str, **more: str) -> Reply:
+def refusal(status: int, title: str, description: str, **more: str) -> Reply:
+    """An error as the API words it."""
     return Reply(status, {"title": title, "description": description, **more})

@@ -13,10 +13,11 @@ from pathlib import Path
 import uvicorn
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from ._answer import Usage, World, answer
+from ._answer import Reply, Usage, World, answer, events, metadata, refusal, refused
+from ._events import Failure, Received
 from ._experiences import DEFAULT, read
 
 WORKSPACE_ID = "SANDBOX"
@@ -45,13 +46,37 @@ def app(
     world = World(read(DEFAULT if experiences is None else Path(experiences)), workspace_id, api_key)
     minute = _Minute(rate_limit)
 
-    async def fetch(request: Request) -> Response:
+    received, failure = Received(), Failure()
+
+    async def answered(request: Request) -> Response:
         usage = minute.count()
-        reply = answer(world, dict(request.headers), await request.body(), usage)
+        failing = failure.next()
+        reply = None if failing is None else refusal(failing, "Sandbox", "Told to fail.")
+        reply = reply or refused(world, dict(request.headers), usage) or await asked(request)
         content = json.dumps(reply.body, ensure_ascii=False)
         return Response(content.encode(errors="replace"), reply.status, usage.headers(), "application/json")
 
-    return Starlette(routes=[Route("/v1/experiences/fetch", fetch, methods=["POST"])])
+    async def asked(request: Request) -> Reply:
+        if request.url.path.endswith("/metadata"):
+            return metadata(world, request.query_params.get("status"))
+        body = await request.body()
+        return answer(world, body) if request.url.path.endswith("/fetch") else events(received, body)
+
+    async def told(request: Request) -> Response:
+        if request.method == "POST":
+            failure.set(await request.json())
+            return JSONResponse({"status": failure.status, "times": failure.times})
+        return JSONResponse(received.shown())
+
+    return Starlette(
+        routes=[
+            Route("/v1/experiences/fetch", answered, methods=["POST"]),
+            Route("/v1/experiences/metadata", answered, methods=["GET"]),
+            Route("/v1/experiences/events", answered, methods=["POST"]),
+            Route("/_sandbox/events", told, methods=["GET"]),
+            Route("/_sandbox/fail", told, methods=["POST"]),
+        ]
+    )
 
 
 class _Minute:

@@ -15,22 +15,26 @@ from jsonschema import ValidationError
 
 from ._schema import checker, load
 
-NAME = "personalize-experience.yaml"
 # Beside this module in a wheel, in spec/ in a checkout.
-PLACES = (Path(__file__).with_name(NAME), Path(__file__).parents[3] / "spec" / NAME)
-REQUEST = "#/paths/~1experiences~1fetch/post/requestBody/content/application~1json/schema"
+PLACES = (Path(__file__).parent, Path(__file__).parents[3] / "spec")
+BODY = "#/paths/~1experiences~1{}/post/requestBody/content/application~1json/schema"
+FETCH = BODY.format("fetch")
+EVENTS = BODY.format("events")
 
 
 @cache
 def document() -> dict[str, Any]:
-    """The vendored document."""
-    loaded: dict[str, Any] = load(next(place for place in PLACES if place.is_file()))
-    return loaded
+    """The vendored document, with the paths that it lacks from the companion."""
+    vendored, companion = (
+        load(next(place / name for place in PLACES if (place / name).is_file()))
+        for name in ("personalize-experience.yaml", "companion.yaml")
+    )
+    return {**vendored, "paths": {**companion["paths"], **vendored["paths"]}}
 
 
-def problem(body: object) -> str | None:
+def problem(body: object, schema: str = FETCH) -> str | None:
     """What the API says of a request that its document does not admit, None if it is admitted."""
-    errors = (error for error in _misfits()(body) if not _tolerated(error))
+    errors = (error for error in _misfits(schema)(body) if not _tolerated(error))
     error = next(errors, None)
     if error is None:
         return None
@@ -44,9 +48,9 @@ def problem(body: object) -> str | None:
 
 
 @cache
-def _misfits() -> Callable[[object], Iterator[ValidationError]]:
+def _misfits(schema: str) -> Callable[[object], Iterator[ValidationError]]:
     # The document is the root of the schema, so that whatever a part of it refers to is found.
-    return checker({**document(), "$ref": REQUEST})
+    return checker({**document(), "$ref": schema})
 
 
 def _tolerated(error: ValidationError) -> bool:

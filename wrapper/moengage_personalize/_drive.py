@@ -1,0 +1,69 @@
+"""Drives flows, by blocking and by awaiting: performs each Send and Sleep, and decides nothing.
+
+Law of this module: the two halves are the same but for `await`; what a flow means stands in _flow.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
+from typing import TypeVar
+
+from ._errors import PersonalizeError, bare
+from ._flow import Flow, Sleep
+from .engines import AsyncEngine, Engine
+
+T = TypeVar("T")
+SIDE_BY_SIDE = 16  # threads of one call; 400 keys
+
+
+def together(engine: Engine, flows: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
+    """What each flow ended with, side by side."""
+    if len(flows) < 2:
+        return [drive(engine, flow) for flow in flows]
+    with ThreadPoolExecutor(min(len(flows), SIDE_BY_SIDE)) as threads:
+        # With what the caller's context holds, such as the current trace.
+        tasks = [threads.submit(copy_context().run, drive, engine, flow) for flow in flows]
+    return [task.result() for task in tasks]
+
+
+def drive(engine: Engine, flow: Flow[T]) -> T | PersonalizeError:
+    """What a flow ended with: its value, or the error that it raised."""
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Sleep):
+                time.sleep(step.seconds)
+                step = flow.send(None)
+            else:
+                step = flow.send(engine.perform(step))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # what `call` returns, which StopIteration has as Any
+    except PersonalizeError as error:
+        return bare(error)
+
+
+async def together_async(engine: AsyncEngine, flows: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
+    """As `together`, awaited."""
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(drive_async(engine, flow)) for flow in flows]
+    return [task.result() for task in tasks]
+
+
+async def drive_async(engine: AsyncEngine, flow: Flow[T]) -> T | PersonalizeError:
+    """As `drive`, awaited."""
+    try:
+        step = next(flow)
+        while True:
+            if isinstance(step, Sleep):
+                await asyncio.sleep(step.seconds)
+                step = flow.send(None)
+            else:
+                step = flow.send(await engine.perform(step))
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # what `call` returns, which StopIteration has as Any
+    except PersonalizeError as error:
+        return bare(error)

@@ -1,0 +1,200 @@
+"""Events: that a visitor has seen an experience, or clicked it; without them the dashboard shows zero.
+
+    event = events.shown(experience.context, customer_id="user_8821")
+    client.report_events([event])
+
+An event is stamped once, when it is made: a retry sends the same uuid, and the API counts it once.
+https://www.moengage.com/docs/api/experiences/track-experience-events
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Literal, TypeGuard
+from uuid import UUID, uuid4
+
+from attrs import field, frozen
+
+from . import _json
+from ._context import ExperienceContext
+from ._errors import InvalidRequestError, guarded
+from ._session import is_mapping, text
+
+__all__ = ["ExperienceEvent", "Platform", "clicked", "shown"]
+
+Platform = Literal["web", "android", "ios", "tv"]
+
+SHOWN = "MOE_PERSONALIZATION_MESSAGE_SHOWN"
+CLICKED = "MOE_PERSONALIZATION_MESSAGE_CLICKED"
+PLATFORMS = ("web", "android", "ios", "tv")  # anything else the API counts as unknown, in silence
+REQUIRED = ("cid", "experience", "moe_locale_id", "moe_variation_id", "audience_name", "audience_id")
+OFFSET = 54_000  # seconds
+
+
+@frozen
+class ExperienceEvent:
+    """One impression or click, checked and stamped; `shown` and `clicked` make it.
+
+    Raises InvalidRequestError for what the API would refuse, or count wrongly in silence.
+    """
+
+    action: str
+    uuid: str
+    """A UUID of version 4, by which the API finds duplicates."""
+    at: int
+    """Unix time in seconds."""
+    platform: str
+    customer_id: str = field(repr=False)
+    context: ExperienceContext = field(repr=False, hash=False)
+    element: str | None = None
+    user_timezone_offset: int | None = field(default=None, repr=False)
+    """Seconds."""
+    user_attributes: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
+
+    @guarded
+    def __attrs_post_init__(self) -> None:
+        if self.action not in (SHOWN, CLICKED):
+            raise InvalidRequestError(f"expected action to be {SHOWN} or {CLICKED}, got {self.action!r}")
+        if not _is_uuid4(self.uuid):
+            raise InvalidRequestError("expected uuid to be a UUID of version 4, got another text")
+        if not _is_whole(self.at) or self.at < 0:
+            raise InvalidRequestError(f"expected at to be Unix time in whole seconds, got {self.at!r}")
+        if self.platform not in PLATFORMS:
+            raise InvalidRequestError(f"expected platform to be one of {', '.join(PLATFORMS)}, got {self.platform!r}")
+        if text("customer_id", self.customer_id) is None:
+            raise InvalidRequestError("expected customer_id to be a non-empty str, got None")
+        for name in REQUIRED:
+            if self.context.get(name) is None:
+                raise InvalidRequestError(f"expected {name!r} in the context, got a context without it")
+        text("element", self.element)
+        offset = self.user_timezone_offset
+        if offset is not None and not (_is_whole(offset) and abs(offset) <= OFFSET):
+            wanted = f"whole seconds from -{OFFSET:,} to {OFFSET:,}"
+            raise InvalidRequestError(f"expected user_timezone_offset to be {wanted}, got {offset!r}")
+
+    @guarded
+    def to_json(self) -> str:
+        """The event as JSON text, for a queue; `from_json` brings the same event back, uuid and time included."""
+        fields = {
+            "action": self.action,
+            "moe_event_uuid": self.uuid,
+            "event_time": self.at,
+            "platform": self.platform,
+            "customer_id": self.customer_id,
+            "attributes": self.context.attributes(),
+            "b_id": self.element,
+            "user_timezone_offset": self.user_timezone_offset,
+            "user_attributes": self.user_attributes,
+        }
+        return _json.dumps({name: value for name, value in fields.items() if value is not None}).decode()
+
+    @classmethod
+    @guarded
+    def from_json(cls, given: str | bytes) -> ExperienceEvent:
+        """Bring an event back from what `to_json` gave; raise InvalidRequestError for anything else."""
+        fields = _json.read_object(given, "an event")
+        return cls(
+            action=fields.get("action", ""),
+            uuid=fields.get("moe_event_uuid", ""),
+            at=fields.get("event_time", ""),
+            platform=fields.get("platform", ""),
+            customer_id=fields.get("customer_id", ""),
+            context=_context(fields.get("attributes")),
+            element=fields.get("b_id"),
+            user_timezone_offset=fields.get("user_timezone_offset"),
+            user_attributes=_user_attributes(fields.get("user_attributes")),
+        )
+
+
+@guarded
+def shown(
+    context: Mapping[str, Any],
+    *,
+    customer_id: str,
+    platform: Platform = "web",
+    at: datetime | None = None,
+    user_timezone_offset: int | None = None,
+    user_attributes: Mapping[str, Any] | None = None,
+) -> ExperienceEvent:
+    """Say that an experience has become visible.
+
+    Args:
+        context: the experience's `.context`, unchanged.
+        customer_id: who has seen it, by the id in MoEngage; an unknown one makes a new profile there.
+        platform: "web", "android", "ios" or "tv", in any case.
+        at: when, an aware datetime; now by default.
+        user_timezone_offset: seconds of the visitor's time zone, from -54,000 to 54,000.
+        user_attributes: what else to keep of the visitor; any JSON.
+
+    Raises:
+        InvalidRequestError: what the API would refuse, such as a context without one of its six required fields.
+    """
+    return _event(SHOWN, context, customer_id, platform, at, None, user_timezone_offset, user_attributes)
+
+
+@guarded
+def clicked(
+    context: Mapping[str, Any],
+    *,
+    customer_id: str,
+    platform: Platform = "web",
+    element: str | None = None,
+    at: datetime | None = None,
+    user_timezone_offset: int | None = None,
+    user_attributes: Mapping[str, Any] | None = None,
+) -> ExperienceEvent:
+    """Say that an experience was clicked: as `shown`; `element` tells which part of it, such as "Add to Cart"."""
+    return _event(CLICKED, context, customer_id, platform, at, element, user_timezone_offset, user_attributes)
+
+
+def _event(
+    action: str,
+    context: object,
+    customer_id: str,
+    platform: object,
+    at: object,
+    element: str | None,
+    user_timezone_offset: int | None,
+    user_attributes: object,
+) -> ExperienceEvent:
+    return ExperienceEvent(
+        action=action,
+        uuid=str(uuid4()),
+        at=_seconds(datetime.now(UTC) if at is None else at),
+        platform=platform.lower() if isinstance(platform, str) else repr(platform),
+        customer_id=customer_id,
+        context=_context(context),
+        element=element,
+        user_timezone_offset=user_timezone_offset,
+        user_attributes=_user_attributes(user_attributes),
+    )
+
+
+def _seconds(at: object) -> int:
+    if not isinstance(at, datetime) or at.utcoffset() is None:
+        raise InvalidRequestError(f"expected at to be an aware datetime, got {at!r}")
+    return int(at.timestamp())
+
+
+def _context(given: object) -> ExperienceContext:
+    if not is_mapping(given):
+        raise InvalidRequestError(f"expected a context as a mapping, got {type(given).__name__}")
+    return ExperienceContext.from_json(_json.written(dict(given), "the context"))
+
+
+def _user_attributes(given: object) -> dict[str, Any] | None:
+    if given is not None and not is_mapping(given):
+        raise InvalidRequestError(f"expected user_attributes to be a mapping, got {type(given).__name__}")
+    return None if given is None else _json.read_object(_json.written(dict(given), "user_attributes"), "attributes")
+
+
+def _is_whole(given: object) -> TypeGuard[int]:
+    return isinstance(given, int) and not isinstance(given, bool)
+
+
+def _is_uuid4(given: object) -> bool:
+    try:
+        return isinstance(given, str) and str(UUID(given)) == given and UUID(given).version == 4
+    except ValueError:
+        return False
