@@ -4,8 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 from faces import Face
+from hypothesis import HealthCheck, settings
 
 from moengage_personalize import sandbox
+
+# No times: the first example builds tables of Unicode for seconds, and a machine may have other things to do.
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")
 
 
 @pytest.fixture(params=["sync", "async"])

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
+from contextlib import asynccontextmanager
 from typing import Any
 
+from reporting import event
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
@@ -18,6 +20,7 @@ KEY = "homepage-banner"
 client = PersonalizeClient.from_env(timeout=5)
 client.fetch(KEY, customer_id="user_8821")  # a connection is open before any fork
 async_client = AsyncPersonalizeClient.from_env(timeout=5)
+reporter, async_reporter = client.reporter(), async_client.reporter()
 
 
 def page(customer: str, experiences: Experiences) -> dict[str, Any]:
@@ -31,7 +34,11 @@ def page(customer: str, experiences: Experiences) -> dict[str, Any]:
 
 def wsgi(environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
     customer = environ["QUERY_STRING"]
-    body = json.dumps(page(customer, client.fetch_or_empty(KEY, customer_id=customer))).encode()
+    if environ["PATH_INFO"] == "/event":
+        reporter.put(event(customer))
+        body = b"{}"
+    else:
+        body = json.dumps(page(customer, client.fetch_or_empty(KEY, customer_id=customer))).encode()
     start_response("200 OK", [("Content-Type", "application/json"), ("Content-Length", str(len(body)))])
     return [body]
 
@@ -41,4 +48,16 @@ async def view(request: Request) -> Response:
     return JSONResponse(page(customer, await async_client.fetch_or_empty(KEY, customer_id=customer)))
 
 
-asgi = Starlette(routes=[Route("/", view)])
+async def report(request: Request) -> Response:
+    async_reporter.put(event(request.url.query))
+    return JSONResponse({})
+
+
+@asynccontextmanager
+async def lifespan(_: Starlette) -> AsyncIterator[None]:
+    # uvicorn ends a worker by a signal, after which nothing is run that waits for the end of the interpreter.
+    async with async_reporter:
+        yield
+
+
+asgi = Starlette(routes=[Route("/", view), Route("/event", report)], lifespan=lifespan)

@@ -18,6 +18,7 @@ SAMPLES = [
     package.ConnectionFailed("m"),
     package.MalformedResponse("m", status=200, retryable=True),
     package.CircuitOpen("m", LIMIT.reset_at),
+    package.EventsNotAccepted("m"),
     package.APIError("m", **WORDS),
     package.BadRequest("m", **WORDS),
     package.AuthenticationFailed("m", **WORDS),

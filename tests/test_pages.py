@@ -80,3 +80,18 @@ def test_every_visitor_gets_their_own_page_from_every_worker(name: str, sandbox_
             assert len(pages) < 10_000
             pages += threads.map(ask, range(300))
     assert [page for page in pages if page["error"] or page["title"] != TITLES[page["customer"]]] == []
+
+
+@pytest.mark.parametrize("name", SERVERS)
+def test_events_of_every_worker_arrive_once_though_workers_are_stopped(name: str) -> None:
+    with sandbox.serve() as url:
+        with (
+            serving(SERVERS[name], url) as address,
+            httpx.Client(timeout=20, limits=httpx.Limits(max_keepalive_connections=0)) as http,
+            ThreadPoolExecutor(16) as threads,
+        ):
+            asked = list(threads.map(lambda number: http.get(f"{address}/event?visitor-{number}"), range(200)))
+        kept = httpx.get(url.removesuffix("/v1") + "/_sandbox/events").json()
+    assert all(answer.status_code == 200 for answer in asked)
+    assert sorted(event["customer_id"] for event in kept["events"]) == sorted(f"visitor-{n}" for n in range(200))
+    assert kept["duplicates"] == 0

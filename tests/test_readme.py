@@ -69,7 +69,7 @@ def test_the_tree_of_errors_is_the_one_of_the_code() -> None:
         return [" ".join(line.split()) for line in found if line.startswith(("PersonalizeError ", "├", "└"))]
 
     assert tree(README) == tree(_errors.__doc__ or "")
-    assert len(tree(README)) == 10
+    assert len(tree(README)) == 11
 
 
 @pytest.mark.parametrize("script", ["demo", "test", "install", "regenerate"])

@@ -22,7 +22,13 @@ ROOMS = [
     "sandbox",
     "__init__",
     "_client",
+    "_async_client",
+    "_async_reporter",
+    "_reporter",
+    "_delivery",
+    "_outbox",
     "_base",
+    "_drive",
     "engines",
     "_wire",
     "_refusals",
@@ -30,7 +36,11 @@ ROOMS = [
     "_flow",
     "_guard",
     "_circuit",
+    "_reports",
+    "events",
+    "_metadata",
     "_experiences",
+    "_context",
     "_question",
     "_session",
     "_settings",
@@ -124,7 +134,8 @@ def test_a_wheel_is_whole(tmp_path: Path) -> None:
         from moengage_personalize import sandbox, PersonalizeClient
         from moengage_personalize.sandbox import _document
         assert moengage_personalize.__file__.startswith(sys.argv[1]), moengage_personalize.__file__
-        assert _document.PLACES[0].is_file()
+        assert (_document.PLACES[0] / "personalize-experience.yaml").is_file()
+        assert (_document.PLACES[0] / "companion.yaml").is_file()
         with sandbox.serve() as base_url:
             with PersonalizeClient(sandbox.WORKSPACE_ID, sandbox.API_KEY, base_url=base_url) as client:
                 print(client.fetch("promo-strip").value("promo-strip", "Countdown", None))

@@ -12,10 +12,13 @@ from moengage_personalize import (
     APIError,
     AsyncHttpxEngine,
     AsyncPersonalizeClient,
+    AsyncReporter,
     DataCenter,
     DeadlineExceeded,
     Experience,
     ExperienceContext,
+    ExperienceEvent,
+    ExperienceMetadata,
     Experiences,
     HttpxEngine,
     InSession,
@@ -24,6 +27,9 @@ from moengage_personalize import (
     PersonalizeError,
     RateLimit,
     RateLimited,
+    Reporter,
+    ReporterStats,
+    events,
 )
 
 client = PersonalizeClient("WS", "key", DataCenter.DC_03, timeout=0.5, max_retries=0, engine=HttpxEngine())
@@ -89,3 +95,25 @@ client.fetch("a", "positional")  # type: ignore[call-arg]  # pyright: ignore
 InSession(at="2026-11-23")  # type: ignore[arg-type]  # pyright: ignore
 PersonalizeClient("WS", "key", 1.5)  # type: ignore[arg-type]  # pyright: ignore
 PersonalizeClient("WS", "key", "01", engine=AsyncHttpxEngine())  # type: ignore[arg-type]  # pyright: ignore
+
+event = events.shown(experience.context, customer_id="me", at=datetime.now(UTC), user_timezone_offset=19_800)
+assert_type(event, ExperienceEvent)
+assert_type(events.clicked({"cid": "1"}, customer_id="me", platform="ios", element="Buy"), ExperienceEvent)
+assert_type(ExperienceEvent.from_json(event.to_json()), ExperienceEvent)
+assert_type(ExperienceContext.from_token(experience.context.to_token("secret"), "secret"), ExperienceContext)
+assert_type(client.metadata(["Active"]), list[ExperienceMetadata])
+assert_type(client.known_keys(), frozenset[str])
+client.report_events([event], timeout=2)
+with client.reporter(queue_size=100, on_drop=lambda event, reason: (event.uuid, reason)) as reporter:
+    assert_type(reporter, Reporter)
+    reporter.put(event)
+    assert_type(reporter.flush(1.0), bool)
+    assert_type(reporter.stats, ReporterStats)
+
+
+async def report(asked: AsyncPersonalizeClient) -> None:
+    assert_type(await asked.metadata(), list[ExperienceMetadata])
+    async with asked.reporter() as in_background:
+        assert_type(in_background, AsyncReporter)
+        in_background.put(event)
+        assert_type(await in_background.close(), bool)

@@ -1,0 +1,149 @@
+"""Events through processes that end, fork, serve pages and meet an outage: what arrives, and how often."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import reporting
+import test_pages
+from attrs import frozen
+from rich.console import Console
+from rich.table import Table
+
+from moengage_personalize import PersonalizeClient, sandbox
+
+PUT = 100e-6  # seconds, the 99.9th percentile
+
+
+@frozen
+class Row:
+    """One drill: what was put, what arrived, and what arrived more than once."""
+
+    name: str
+    put: int
+    arrived: int
+    duplicates: int
+    note: str = ""
+    broken: bool = False
+
+    @property
+    def wrong(self) -> bool:
+        """Whether an event was lost or counted twice."""
+        return self.broken or self.arrived != self.put
+
+
+def told(url: str, path: str, **body: int) -> dict[str, int]:
+    """Ask the sandbox, or tell it to fail."""
+    address = url.removesuffix("/v1") + path
+    answer = httpx.post(address, json=body) if body else httpx.get(address, timeout=60)
+    found: dict[str, int] = answer.json()
+    return found
+
+
+def processes(count: int) -> Iterator[Row]:
+    """Processes that end in many ways without closing anything."""
+    for way, put in (
+        ("exit_without_close", count),
+        ("async_exit_without_close", count),
+        ("fork", 2 * count),
+        ("fork_by_multiprocessing", 2 * count),
+    ):
+        with sandbox.serve() as url:
+            subprocess.run(
+                [sys.executable, str(Path(reporting.__file__)), way, url, str(count)], check=True, timeout=60
+            )
+            kept = told(url, "/_sandbox/events")
+        yield Row(way.replace("_", " "), put, kept["count"], kept["duplicates"])
+
+
+def servers(count: int) -> Iterator[Row]:
+    """Web servers with several workers, stopped as a deployment stops them."""
+    for name, command in test_pages.SERVERS.items():
+        with sandbox.serve() as url:
+            with test_pages.serving(command, url) as address, ThreadPoolExecutor(16) as threads:
+                pages = [f"{address}/event?visitor-{number}" for number in range(count)]
+                list(threads.map(test_pages.answers, pages))
+            kept = told(url, "/_sandbox/events")
+        yield Row(name, count, kept["count"], kept["duplicates"])
+
+
+def outage(seconds: float) -> Iterator[Row]:
+    """The API answers 503 for so long, while a page puts 100 events a second; then it is back."""
+    took: list[float] = []
+    with sandbox.serve() as url, PersonalizeClient(**reporting.CREDENTIALS, base_url=url, timeout=5) as client:
+        reporter = client.reporter()
+        told(url, "/_sandbox/fail", status=503, times=10**9)
+        until = time.monotonic() + seconds
+        while time.monotonic() < until:
+            event = reporting.event("visitor")
+            started = time.perf_counter()
+            reporter.put(event)
+            took.append(time.perf_counter() - started)
+            time.sleep(0.01)
+        told(url, "/_sandbox/fail", status=503, times=0)
+        began = time.monotonic()
+        while reporter.stats.queued and time.monotonic() - began < 60:
+            time.sleep(0.01)
+        after = time.monotonic() - began
+        reporter.close()
+        kept = told(url, "/_sandbox/events")
+    slowest = statistics.quantiles(took, n=1000)[-1]
+    micro = f"put p50 {statistics.median(took) * 1e6:.0f} us, p99.9 {slowest * 1e6:.0f} us"
+    note = f"all there {after:.1f} s after the end; {micro}"
+    yield Row(f"outage of {seconds:g} s", len(took), kept["count"], kept["duplicates"], note, slowest > PUT)
+
+
+def many(count: int) -> Iterator[Row]:
+    """As many as it goes."""
+    with sandbox.serve(sandbox.app(rate_limit=10**9)) as url:
+        with PersonalizeClient(**reporting.CREDENTIALS, base_url=url, timeout=5) as client:
+            made = [reporting.event(f"visitor-{number}") for number in range(count)]
+            before = resident()
+            reporter = client.reporter(queue_size=count)
+            started = time.monotonic()
+            for event in made:
+                reporter.put(event)
+            put = time.monotonic() - started
+            reporter.flush(600)
+            took = time.monotonic() - started
+            reporter.close()
+            note = (
+                f"{count / took:,.0f} events/s, {put / count * 1e6:.1f} us a put beside the thread that sends; "
+                f"memory {resident() - before:+.0f} MB, the sandbox's own included"
+            )
+        kept = told(url, "/_sandbox/events")
+    yield Row(f"{count:,} events", count, kept["count"], kept["duplicates"], note)
+
+
+def resident() -> float:
+    """The memory of this process, in MB."""
+    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="scripts/events-drill", description=__doc__)
+    parser.add_argument("--events", type=int, default=100_000, help="of the last drill")
+    parser.add_argument("--outage", type=float, default=30.0, metavar="SECONDS")
+    given = parser.parse_args()
+    table = Table("drill", "put", "arrived", "more than once", "", "")
+    wrong = 0
+    for rows in (processes(20), servers(1000), outage(given.outage), many(given.events)):
+        for row in rows:
+            wrong += row.wrong
+            numbers = (f"{number:,}" for number in (row.put, row.arrived, row.duplicates))
+            table.add_row(row.name, *numbers, row.note, "broken" if row.wrong else "")
+    Console(width=None if sys.stdout.isatty() else 160).print(table)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
