@@ -545,20 +545,40 @@ def test_an_engine_that_has_not_been_used_closes(face: Face) -> None:
     assert HttpxEngine() is not engine
 
 
+class Idle:
+    """A connection that lies in the pool."""
+
+    def __init__(self, expired: bool = False) -> None:
+        self.expired = expired
+        self.closed = False
+
+    def has_expired(self) -> bool:
+        return self.expired
+
+    def is_idle(self) -> bool:
+        return True
+
+    async def aclose(self) -> None:
+        self.closed = True
+
+
 def test_an_idle_connection_that_has_expired_is_closed_and_not_taken() -> None:
-    class Expired:
-        closed = False
-
-        def has_expired(self) -> bool:
-            return True
-
-        async def aclose(self) -> None:
-            self.closed = True
-
     async def take() -> bool:
         pool = _async.AsyncPool(httpx.URL("http://127.0.0.1:9/v1"), _async.AsyncBackend())
-        expired = Expired()
+        expired = Idle(expired=True)
         pool._idle.append(expired)  # type: ignore[arg-type]
         return await pool.take() is not expired and expired.closed
 
     assert asyncio.run(take())
+
+
+def test_connections_that_have_expired_go_when_another_comes_back() -> None:
+    async def give() -> None:
+        pool = _async.AsyncPool(httpx.URL("http://127.0.0.1:9/v1"), _async.AsyncBackend())
+        expired, fresh = Idle(expired=True), Idle()
+        pool._idle.append(expired)  # type: ignore[arg-type]
+        await pool.give(fresh)  # type: ignore[arg-type]
+        assert expired.closed
+        assert await pool.take() is fresh  # type: ignore[comparison-overlap]
+
+    asyncio.run(give())
