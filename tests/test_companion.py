@@ -133,15 +133,29 @@ def test_one_thread_asks_for_the_known_keys_and_the_others_wait() -> None:
     assert len(server.requests) == 1
 
 
-def test_the_known_keys_are_asked_for_where_the_lock_is_never_given_back() -> None:
-    with (
-        serving(answers(200, LISTED)) as server,
-        PersonalizeClient(**CREDENTIALS, base_url=server.base_url, timeout=0.2) as client,
-    ):
-        client._asking.acquire()
-        assert client.known_keys() == {"a"}
-        assert client.known_keys(max_age=1e-9) == {"a"}
-    assert len(server.requests) == 1
+def test_whoever_waits_for_the_known_keys_waits_for_one_timeout(face: Face) -> None:
+    async def ask_async(client: Any) -> list[Any]:
+        return await asyncio.gather(*(client.known_keys() for _ in range(4)), return_exceptions=True)
+
+    def ask(client: Any, found: list[Any]) -> None:
+        try:
+            client.known_keys()
+        except DeadlineExceeded as error:
+            found.append(error)
+
+    with serving(hangs) as server:
+        client = face.client(base_url=server.base_url, max_retries=0, timeout=0.5)
+        started, found = time.monotonic(), []
+        if face.kind == "async":
+            found = face.run(ask_async(client))
+        else:
+            threads = [threading.Thread(target=ask, args=(client, found)) for _ in range(4)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        assert [type(error) for error in found] == [DeadlineExceeded] * 4
+        assert time.monotonic() - started < 0.9
 
 
 def test_while_one_asks_again_the_others_have_the_older_keys(face: Face) -> None:
@@ -334,3 +348,19 @@ def test_the_sandbox_finds_nothing_for_a_status_it_does_not_know(url: str) -> No
     headers = {"MOE-APPKEY": sandbox.WORKSPACE_ID}
     found = httpx.get(f"{url}/experiences/metadata?status=active", headers=headers, auth=tuple(CREDENTIALS.values()))  # type: ignore[arg-type]
     assert found.json() == {"metadata": {"count": 0, "experiences": []}}
+
+
+def test_a_thread_that_finds_another_asking_again_has_the_older_keys() -> None:
+    with serving(answers(200, LISTED)) as server, PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+        assert client.known_keys() == {"a"}
+        with client._known.asking:
+            assert client.known_keys(max_age=1e-9) == {"a"}
+
+
+def test_a_thread_that_waited_for_the_known_keys_asks_for_nothing_that_is_fresh() -> None:
+    with serving(answers(200, LISTED)) as server, PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+        fresh = iter([False, True])
+        client._known.fresh = lambda now, max_age: next(fresh)  # type: ignore[method-assign]
+        with pytest.raises(DeadlineExceeded, match="expected the known keys within 1 s"):
+            client.known_keys()
+    assert server.requests == []

@@ -22,15 +22,17 @@ import pytest
 from faces import CREDENTIALS, Face
 from hypothesis import given
 from hypothesis import strategies as st
-from servers import answers, hangs, hangs_up, raw, serves, serving
+from servers import answers, hangs, hangs_up, raw, serves, serving, then_closes
 
 from moengage_personalize import (
     AsyncPersonalizeClient,
+    CircuitBreaker,
     ConnectionFailed,
     DeadlineExceeded,
     HttpxEngine,
     MalformedResponse,
     PersonalizeClient,
+    _forked,
 )
 from moengage_personalize._flow import Answer, Send
 from moengage_personalize.engines import _async, _content, _framing, _pool, _resolve
@@ -582,3 +584,92 @@ def test_connections_that_have_expired_go_when_another_comes_back() -> None:
         assert await pool.take() is fresh  # type: ignore[comparison-overlap]
 
     asyncio.run(give())
+
+
+def test_under_uvloop_a_request_is_given_up_at_its_own_socket() -> None:
+    class Refusing:
+        """A socket as uvloop gives it."""
+
+        def __init__(self, real: socket.socket) -> None:
+            self.fileno = real.fileno
+
+        def shutdown(self, how: int) -> None:
+            raise TypeError("transport sockets do not support shutdown")
+
+    here, there = socket.socketpair()
+    with here, there:
+        deadline = Deadline(5.0)
+        deadline.uses(Refusing(here))
+        deadline.abort()
+        assert there.recv(1) == b""
+        assert here.fileno() > 0
+
+
+def test_a_host_is_looked_up_without_a_thread_where_none_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't create new thread at interpreter shutdown")
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(_resolve, "_found", {})
+    assert "127.0.0.1" in _resolve.look_up("localhost").result(0)
+
+
+def test_keys_travel_one_request_after_the_other_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    keys = [f"key-{number}" for number in range(60)]
+    with serving(serves(*keys)) as server, PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+        client.fetch("key-0")  # the server has its thread for this connection now
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", refuse)
+            assert set(client.fetch(keys)) == set(keys)
+    assert len(server.requests) == 4
+
+
+def test_another_exception_of_an_engine_comes_out_of_several_requests_unchanged() -> None:
+    class Broken:
+        def perform(self, send: Send) -> Answer:
+            raise LookupError("a fault of the engine's own")
+
+        def close(self) -> None:
+            raise AssertionError("not ours")
+
+    client = PersonalizeClient(**CREDENTIALS, base_url="http://127.0.0.1:9/v1", engine=Broken())
+    with pytest.raises(LookupError, match="a fault of the engine's own"):
+        client.fetch([f"key-{number}" for number in range(60)])
+
+
+def test_a_child_has_locks_of_its_own_whoever_holds_the_parents() -> None:
+    with serving(serves("a")) as server, PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+        guard = client._guard
+        locks = [guard._lock, guard._circuit._lock, client._known._lock, client._known.asking]  # type: ignore[union-attr]
+        for lock in locks:
+            lock.acquire()
+        _forked._after_fork()
+        assert client.fetch("a").value("a", "Title", "") == "title of a"
+        held = [guard._lock, guard._circuit._lock, client._known._lock, client._known.asking]  # type: ignore[union-attr]
+        assert not any(lock.locked() for lock in held)
+
+
+def test_a_full_pool_does_not_open_the_circuit() -> None:
+    engine = HttpxEngine()
+    with serving(serves("a")) as server:
+        client = PersonalizeClient(
+            **CREDENTIALS, base_url=server.base_url, engine=engine, circuit_breaker=CircuitBreaker(failures=1)
+        )
+        for _ in range(_pool.MAX_CONNECTIONS):
+            engine._made.slots.acquire()
+        with pytest.raises(DeadlineExceeded):
+            client.fetch("a", timeout=0.3)
+        engine._made.slots.release()
+        assert client.fetch("a").value("a", "Title", "") == "title of a"
+    engine.close()
+
+
+def test_a_deadline_too_short_for_any_answer_does_not_open_the_circuit(face: Face) -> None:
+    with serving(then_closes(hangs), serves("a")) as server:
+        client = face.client(base_url=server.base_url, circuit_breaker=CircuitBreaker(failures=1))
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", timeout=0.05)
+        assert face.fetch(client, "a").value("a", "Title", "") == "title of a"

@@ -15,7 +15,7 @@ from attrs.exceptions import FrozenInstanceError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from moengage_personalize import ExperienceContext, ExperienceEvent, InvalidRequestError, events
+from moengage_personalize import ExperienceContext, ExperienceEvent, InvalidRequestError, _context, events
 from moengage_personalize._reports import batches
 
 FIELDS: dict[str, Any] = {
@@ -211,11 +211,18 @@ def test_a_key_that_is_too_short_is_refused_and_not_repeated() -> None:
         assert "short" not in str(caught.value).replace("shorter", "")
 
 
-def test_a_token_has_a_limit_both_ways() -> None:
+def test_a_token_has_a_limit_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InvalidRequestError, match="expected a token of at most 8,192 characters"):
         ExperienceContext({"a": [random() for _ in range(2_000)]}).to_token()
-    bomb = ExperienceContext({"a": " " * 200_000}).to_token()
+    with monkeypatch.context() as patched:
+        patched.setattr(_context, "UNPACKED", 10**9)
+        bomb = ExperienceContext({"a": " " * 200_000}).to_token()
     with pytest.raises(InvalidRequestError, match="expected a token"):
         ExperienceContext.from_token(bomb)
     with pytest.raises(InvalidRequestError, match="expected a token"):
         ExperienceContext.from_token("A" * 8_193)
+
+
+def test_a_context_that_from_token_would_refuse_makes_no_token() -> None:
+    with pytest.raises(InvalidRequestError, match=r"expected a context of at most 65,536 bytes, got 70,\d\d\d"):
+        ExperienceContext({"name": "a" * 70_000}).to_token()

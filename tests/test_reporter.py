@@ -28,6 +28,7 @@ from moengage_personalize import (
     ConfigurationError,
     PersonalizeClient,
     Reporter,
+    _forked,
     _reporter,
     sandbox,
 )
@@ -266,7 +267,7 @@ def test_a_child_of_a_fork_begins_with_an_empty_queue(face: Face, url: str) -> N
     reporter.put("no event")
     assert reporter.stats.created == 1
     face.run(reporter.close())
-    _reporter._reborn()
+    _forked._after_fork()
     assert reporter.stats.created == 0
 
 

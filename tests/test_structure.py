@@ -44,6 +44,7 @@ ROOMS = [
     "_question",
     "_session",
     "_settings",
+    "_forked",
     "_json",
     "_errors",
 ]

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any, Self
 
 from . import _wire
@@ -75,10 +76,16 @@ class AsyncPersonalizeClient(Client[AsyncEngine]):
         asking = self._loops.setdefault(asyncio.get_running_loop(), asyncio.Lock())
         if known.fresh(time.monotonic(), seconds) or (known.heard and asking.locked()):
             return known.keys
-        async with asking:
-            if not known.fresh(time.monotonic(), seconds):
-                known.learn(await drive_async(self._engine, self._begin_metadata(None, None)), time.monotonic())
-        return known.keys
+        flow = self._begin_metadata(None, None)  # its deadline runs while another asks, too
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._settings.timeout):
+                await asking.acquire()
+            try:
+                if not known.fresh(time.monotonic(), seconds):
+                    known.learn(await drive_async(self._engine, flow), time.monotonic())
+            finally:
+                asking.release()
+        return known.found(self._settings.timeout)
 
     @guarded_async
     async def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:

@@ -20,8 +20,8 @@ from .events import ExperienceEvent
 class AsyncReporter(Background):
     """Reports events from a task, which the first event starts; made by `AsyncPersonalizeClient.reporter`."""
 
-    def begin(self) -> None:
-        super().begin()
+    def anew(self) -> None:
+        super().anew()
         self._task: asyncio.Task[None] | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._full: asyncio.Event | None = None

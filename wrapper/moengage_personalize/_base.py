@@ -10,7 +10,6 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property, partial
-from threading import Lock
 from typing import Any, Generic, Self, TypeVar
 from weakref import WeakKeyDictionary
 
@@ -61,9 +60,10 @@ class Client(ABC, Generic[E]):
             max_retries=max_retries,
         )
         # One for each operation, because events that cannot be reported must not keep pages from being served.
-        self._guard, self._metadata_guard, self._events_guard = (Guard(max_retries, circuit_breaker) for _ in range(3))
+        self._guard, self._metadata_guard, self._events_guard = (
+            Guard(max_retries, circuit_breaker, timeout) for _ in range(3)
+        )
         self._known = KnownKeys()
-        self._asking = Lock()
         self._loops: WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock] = WeakKeyDictionary()
         self._warn_unknown_keys = warn_unknown_keys
         self._owned = engine is None

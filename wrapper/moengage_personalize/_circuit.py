@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import deque
 from threading import Lock
 
+from ._forked import anew_in_child
 from ._settings import CircuitBreaker
 
 GROWTH = 40.0  # a pause is this part of the outage so far: 1.5 s after a minute
@@ -20,10 +21,15 @@ class Circuit:
 
     def __init__(self, settings: CircuitBreaker) -> None:
         self._settings = settings
-        self._lock = Lock()
+        self.anew()
+        anew_in_child(self)
         self._failed: deque[float] = deque(maxlen=settings.failures)
         self._opened: float | None = None
         self._retry_at = 0.0
+
+    def anew(self) -> None:
+        """In a forked child, too."""
+        self._lock = Lock()
 
     def refuses(self, now: float, jitter: float) -> float | None:
         """Seconds until another call may go out, None for one that may.

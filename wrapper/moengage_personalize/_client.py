@@ -117,15 +117,14 @@ class PersonalizeClient(Client[Engine]):
         known, seconds = self._known, check_seconds("max_age", max_age, InvalidRequestError)
         if known.fresh(time.monotonic(), seconds):
             return known.keys
-        asking = self._asking.acquire(timeout=0 if known.heard else self._settings.timeout)
-        try:
-            # Without the lock, too, where nothing is known: it may have been held by another thread during a fork.
-            if (asking or not known.heard) and not known.fresh(time.monotonic(), seconds):
-                known.learn(drive(self._engine, self._begin_metadata(None, None)), time.monotonic())
-        finally:
-            if asking:
-                self._asking.release()
-        return known.keys
+        flow, asking = self._begin_metadata(None, None), known.asking  # its deadline runs while another asks, too
+        if asking.acquire(timeout=0 if known.heard else self._settings.timeout):
+            try:
+                if not known.fresh(time.monotonic(), seconds):
+                    known.learn(drive(self._engine, flow), time.monotonic())
+            finally:
+                asking.release()
+        return known.found(self._settings.timeout)
 
     @guarded
     def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:

@@ -77,7 +77,10 @@ class ExperienceContext(Fields):
             InvalidRequestError: a key that is too short, or a context longer than a token may be.
         """
         packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-        packed = packer.compress(_json.dumps(self._fields)) + packer.flush()
+        text = _json.dumps(self._fields)
+        if len(text) > UNPACKED:
+            raise InvalidRequestError(f"expected a context of at most {UNPACKED:,} bytes, got {len(text):,}")
+        packed = packer.compress(text) + packer.flush()
         token = urlsafe_b64encode(_signature(packed, key) + packed).rstrip(b"=").decode("ascii")
         if len(token) > TOKEN_LENGTH:
             raise InvalidRequestError(f"expected a token of at most {TOKEN_LENGTH:,} characters, got {len(token):,}")

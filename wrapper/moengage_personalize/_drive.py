@@ -7,9 +7,12 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future
+from contextlib import suppress
 from contextvars import copy_context
+from threading import Thread
 from typing import TypeVar
 
 from ._errors import PersonalizeError, bare
@@ -21,13 +24,37 @@ SIDE_BY_SIDE = 16  # threads of one call; 400 keys
 
 
 def together(engine: Engine, flows: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
-    """What each flow ended with, side by side."""
-    if len(flows) < 2:
-        return [drive(engine, flow) for flow in flows]
-    with ThreadPoolExecutor(min(len(flows), SIDE_BY_SIDE)) as threads:
-        # With what the caller's context holds, such as the current trace.
-        tasks = [threads.submit(copy_context().run, drive, engine, flow) for flow in flows]
-    return [task.result() for task in tasks]
+    """What each flow ended with, side by side: in the calling thread, and in as many others as can be started."""
+    ended: list[Future[T | PersonalizeError]] = [Future() for _ in flows]
+    waiting = deque(zip(ended, flows, strict=True))
+    threads: list[Thread] = []
+
+    def work() -> None:
+        while waiting:
+            with suppress(IndexError):  # another thread was faster
+                future, flow = waiting.popleft()
+                _settle(future, engine, flow)
+
+    try:
+        with suppress(RuntimeError):  # no more threads, or the interpreter is ending: then one after the other
+            for _ in range(min(len(flows), SIDE_BY_SIDE) - 1):
+                # With what the caller's context holds, such as the current trace.
+                thread = Thread(target=copy_context().run, args=(work,), daemon=True, name="moengage-personalize")
+                thread.start()
+                threads.append(thread)
+        work()
+        for thread in threads:
+            thread.join()
+        return [future.result() for future in ended]
+    finally:
+        waiting.clear()  # a caller who was interrupted waits for nothing more
+
+
+def _settle(future: Future[T | PersonalizeError], engine: Engine, flow: Flow[T]) -> None:
+    try:
+        future.set_result(drive(engine, flow))
+    except Exception as error:  # noqa: BLE001 -- raised again where the future is asked
+        future.set_exception(error)
 
 
 def drive(engine: Engine, flow: Flow[T]) -> T | PersonalizeError:

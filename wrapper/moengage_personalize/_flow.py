@@ -49,10 +49,11 @@ class Answer:
 class NoAnswer:
     """Why no answer came: time ran out, the connection failed or broke, or what came was not what may come.
 
+    "busy" is a deadline that passed before there was a connection to send anything on, because all were in use.
     "stale" is a connection that had served before and was closed by the server before a byte of this answer came.
     """
 
-    reason: Literal["timeout", "connection", "stale", "protocol", "limit"]
+    reason: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
     cause: Exception
 
 
@@ -88,7 +89,8 @@ def call(
                 raise _failure(outcome, timeout)
             value = read(outcome)
         except PersonalizeError as error:
-            pause = guard.failed(error, attempt, deadline - now(), now(), jitter)
+            sent = not (isinstance(outcome, NoAnswer) and outcome.reason == "busy")
+            pause = guard.failed(error, attempt, deadline - now(), now(), jitter, sent)
         else:
             guard.succeeded()
             return value
@@ -100,7 +102,7 @@ def _failure(outcome: NoAnswer | None, timeout: float) -> PersonalizeError:
         raise TypeError("expected an Answer or a NoAnswer for a Send, got None")
     came = type(outcome.cause).__name__
     error: PersonalizeError
-    if outcome.reason == "timeout":
+    if outcome.reason in ("busy", "timeout"):
         error = DeadlineExceeded(f"expected an answer within {timeout:g} s, got {came}", timeout=timeout)
     elif outcome.reason == "limit":
         error = MalformedResponse(f"expected an answer within its limits, got {outcome.cause}")

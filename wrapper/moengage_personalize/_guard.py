@@ -11,13 +11,15 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from ._circuit import Circuit
-from ._errors import CircuitOpen, ConfigurationError, PersonalizeError, RateLimited
+from ._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimited
+from ._forked import anew_in_child
 from ._settings import CircuitBreaker
 
 # Seconds. Full jitter over an exponential backoff, small beside the default timeout of one second.
 BACKOFF = 0.05
 BACKOFF_CAP = 1.0
 WORTHWHILE = 0.02  # what must be left after a pause
+FAIR = 0.2  # a deadline shorter than this, and than the client's own, tells of the caller and not of the API
 THROTTLE_CAP = 60.0  # the longest that a 429 keeps calls back
 
 # As botocore's standard mode: tokens of the retry quota, what a retry costs, and what a success gives back.
@@ -27,15 +29,21 @@ QUOTA, COST, COST_THROTTLED, REFUND = 500, 14, 5, 1
 class Guard:
     """Asked before each call and told of each outcome; times are seconds of one monotonic clock, jitter from 0 to 1."""
 
-    def __init__(self, max_retries: int, breaker: object) -> None:
+    def __init__(self, max_retries: int, breaker: object, timeout: float = FAIR) -> None:
         if breaker is not None and not isinstance(breaker, CircuitBreaker):
             raise ConfigurationError(f"expected circuit_breaker to be a CircuitBreaker or None, got {breaker!r}")
         self._max_retries = max_retries
+        self._fair = min(timeout, FAIR)
         self._circuit = None if breaker is None else Circuit(breaker)
-        self._lock = Lock()
+        self.anew()
+        anew_in_child(self)
         self._tokens = QUOTA
         self._throttled_until = 0.0
         self._throttle: RateLimited | None = None
+
+    def anew(self) -> None:
+        """In a forked child, too."""
+        self._lock = Lock()
 
     def admit(self, now: float, jitter: float) -> None:
         """Raise what keeps a call from going out: RateLimited until the reset, CircuitOpen until the next probe."""
@@ -57,7 +65,13 @@ class Guard:
                 self._tokens = min(QUOTA, self._tokens + REFUND)
 
     def failed(
-        self, error: PersonalizeError, attempt: int, left: float, now: float, jitter: Callable[[], float]
+        self,
+        error: PersonalizeError,
+        attempt: int,
+        left: float,
+        now: float,
+        jitter: Callable[[], float],
+        sent: bool = True,
     ) -> float:
         """Seconds to pause before the next attempt of this call; raise the error to give up.
 
@@ -67,11 +81,13 @@ class Guard:
             left: seconds to the deadline of the call.
             now: the time.
             jitter: gives a number from 0 to 1.
+            sent: whether the API was asked at all; one that waited for a connection in vain tells nothing of it.
         """
         asked, cost, opened = 0.0, COST, False
         if isinstance(error, RateLimited):
             asked, cost = self._keep_back(error, now, jitter()), COST_THROTTLED
-        if self._circuit is not None:
+        unfair = isinstance(error, DeadlineExceeded) and error.timeout < self._fair
+        if self._circuit is not None and sent and not unfair:
             if error.retryable and not isinstance(error, RateLimited):
                 opened = self._circuit.failed(now, jitter())
             else:

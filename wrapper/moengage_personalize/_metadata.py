@@ -11,7 +11,8 @@ from threading import Lock
 from attrs import frozen
 
 from . import _json
-from ._errors import InvalidRequestError, MalformedResponse, PersonalizeError
+from ._errors import DeadlineExceeded, InvalidRequestError, MalformedResponse, PersonalizeError
+from ._forked import anew_in_child
 from ._question import is_iterable
 
 # Case-sensitive; another spelling is no error to the API, it finds nothing.
@@ -67,8 +68,15 @@ class KnownKeys:
         self.heard = False
         """Whether the API has ever said which there are."""
         self._at = self._tried = 0.0
-        self._lock = Lock()
         self._warned: set[str] = set()
+        self.anew()
+        anew_in_child(self)
+
+    def anew(self) -> None:
+        """In a forked child, too."""
+        self.asking = Lock()
+        """Held by the thread that asks."""
+        self._lock = Lock()
 
     def fresh(self, now: float, max_age: float) -> bool:
         """Whether nobody needs to ask: heard of lately, or asked lately in vain."""
@@ -82,6 +90,12 @@ class KnownKeys:
             self._at, self.heard = now, True
         elif not self.heard:
             raise outcome
+
+    def found(self, timeout: float) -> frozenset[str]:
+        """The keys, or DeadlineExceeded where none were heard of within so many seconds."""
+        if not self.heard:
+            raise DeadlineExceeded(f"expected the known keys within {timeout:g} s, got none", timeout=timeout)
+        return self.keys
 
     def typos(self, keys: Iterable[str]) -> list[str]:
         """Of these keys those that the workspace does not know, each only the first time."""

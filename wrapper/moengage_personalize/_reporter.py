@@ -7,7 +7,6 @@ when stands in _delivery.
 from __future__ import annotations
 
 import atexit
-import os
 import random
 import sys
 import time
@@ -16,10 +15,10 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Self
-from weakref import WeakSet
 
 from ._delivery import Delivery, Report, Wait
 from ._errors import ConfigurationError, PersonalizeError, guarded
+from ._forked import anew_in_child
 from ._outbox import OnDrop, Outbox, ReporterStats
 from ._settings import check_seconds, check_whole
 from .events import ExperienceEvent
@@ -43,10 +42,10 @@ class Background:
             raise ConfigurationError(f"expected on_drop to be callable, got {type(on_drop).__name__}")
         self._report = report
         self._given = (queue_size, flush_interval, max_batch, on_drop)
-        self.begin()
-        _ALL.add(self)
+        self.anew()
+        anew_in_child(self)
 
-    def begin(self) -> None:
+    def anew(self) -> None:
         """With an empty queue: the events of before a fork are the parent's to send."""
         queue_size, flush_interval, self._max_batch, on_drop = self._given
         self._outbox = Outbox(queue_size, on_drop, time.monotonic)
@@ -59,17 +58,6 @@ class Background:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.stats!r})"
-
-
-_ALL: WeakSet[Background] = WeakSet()
-
-
-def _reborn() -> None:
-    for reporter in list(_ALL):
-        reporter.begin()
-
-
-os.register_at_fork(after_in_child=_reborn)
 
 
 def at_exit(close: Callable[[], object]) -> None:
@@ -85,8 +73,8 @@ def at_exit(close: Callable[[], object]) -> None:
 class Reporter(Background):
     """Reports events from a thread of its own, which the first event starts; made by `PersonalizeClient.reporter`."""
 
-    def begin(self) -> None:
-        super().begin()
+    def anew(self) -> None:
+        super().anew()
         self._wake: SimpleQueue[None] = SimpleQueue()
         self._starting = Lock()
         self._thread: Thread | None = None

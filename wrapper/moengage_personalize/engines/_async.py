@@ -56,10 +56,9 @@ class AsyncStream(httpcore.AsyncNetworkStream):
                 await self._inner.read(1, 0)
             except httpcore.ReadTimeout:
                 return  # nothing is there
-            except httpcore.ReadError:
-                self._usage.spoil()
-            else:
-                self._usage.spoil()
+            except Exception:  # noqa: BLE001, S110 -- the answer is whole, whatever is wrong with its connection now
+                pass
+            self._usage.spoil()
 
     async def aclose(self) -> None:
         await self._inner.aclose()

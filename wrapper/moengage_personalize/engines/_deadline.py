@@ -6,6 +6,7 @@ of ours asks what is left; to anybody else's it is the plain number of seconds t
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
@@ -61,8 +62,12 @@ class Deadline(float):
 
 
 def _shut(connection: Any) -> None:
-    with suppress(OSError, TypeError):  # uvloop's sockets refuse it so; the request then ends by its deadline
-        connection.shutdown(socket.SHUT_RDWR)
+    with suppress(OSError):
+        try:
+            connection.shutdown(socket.SHUT_RDWR)
+        except TypeError:  # uvloop's, which refuse every call
+            with socket.socket(fileno=os.dup(connection.fileno())) as same:
+                same.shutdown(socket.SHUT_RDWR)
 
 
 def shares(addresses: Sequence[str], deadline: Deadline) -> Iterator[tuple[str, float]]:

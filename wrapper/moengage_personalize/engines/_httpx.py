@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 from threading import BoundedSemaphore
-from typing import Any
 
 import httpcore
 import httpx
@@ -21,6 +20,16 @@ from ._deadline import Deadline
 from ._exchange import answer, mocked, no_answer, no_cookies, request
 from ._pool import MAX_CONNECTIONS
 from ._sync import Transport
+
+
+@frozen
+class InProcess:
+    """What a sync engine has in one process."""
+
+    process: int
+    client: httpx.Client
+    transport: Transport
+    slots: BoundedSemaphore
 
 
 class HttpxEngine:
@@ -37,14 +46,20 @@ class HttpxEngine:
 
     def __init__(self, client: httpx.Client | None = None) -> None:
         self._given = client
-        self._before_fork: list[Any] = []
-        self._make()
+        self._before_fork: list[InProcess] = []
+        self._made = self._make()
 
-    def _make(self) -> None:
-        self._process = os.getpid()
-        self._transport = Transport()
-        self._slots = BoundedSemaphore(MAX_CONNECTIONS)
-        self._client = self._given or httpx.Client(transport=self._transport, cookies=no_cookies())
+    def _make(self) -> InProcess:
+        transport = Transport()
+        client = self._given or httpx.Client(transport=transport, cookies=no_cookies())
+        return InProcess(os.getpid(), client, transport, BoundedSemaphore(MAX_CONNECTIONS))
+
+    def _here(self) -> InProcess:
+        made = self._made
+        if made.process != os.getpid():  # not by register_at_fork, because uWSGI forks without a word to Python
+            self._before_fork.append(made)  # kept, because closing would speak on the parent's connections
+            made = self._made = self._make()
+        return made
 
     def __repr__(self) -> str:
         return f"HttpxEngine(own_client={self._given is None})"
@@ -52,25 +67,21 @@ class HttpxEngine:
     def perform(self, send: Send) -> Outcome:
         """Perform one request; it ends by `send.timeout` seconds from now."""
         deadline = Deadline(send.timeout)
+        here = self._here()
+        if not here.slots.acquire(timeout=max(0.0, send.timeout)):
+            return NoAnswer("busy", httpcore.PoolTimeout("all connections are in use"))
         try:
-            if self._process != os.getpid() and self._given is None:
-                self._before_fork.append(self._client)  # kept, because closing would speak on the parent's connections
-                self._make()
-            slots = self._slots
-            if not slots.acquire(timeout=deadline.left(httpcore.PoolTimeout)):
-                return NoAnswer("timeout", httpcore.PoolTimeout("all connections are in use"))
-            try:
-                return self._exchange(send, deadline)
-            finally:
-                slots.release()
+            return self._exchange(here.client, send, deadline)
         except Exception as error:  # noqa: BLE001 -- the boundary: no exception of httpx or below gets out
             if deadline.stale:
-                self._transport.renew()
+                here.transport.renew()
             return no_answer(error, deadline)
+        finally:
+            here.slots.release()
 
-    def _exchange(self, send: Send, deadline: Deadline) -> Answer:
-        asked = request(self._client, send, deadline)
-        response = self._client.send(asked, stream=True, auth=None, follow_redirects=False)
+    def _exchange(self, client: httpx.Client, send: Send, deadline: Deadline) -> Answer:
+        asked = request(client, send, deadline)
+        response = client.send(asked, stream=True, auth=None, follow_redirects=False)
         try:
             if response.is_stream_consumed:
                 return mocked(response)
@@ -85,7 +96,7 @@ class HttpxEngine:
     def close(self) -> None:
         """Close the connections, if the client is our own."""
         if self._given is None:
-            self._client.close()
+            self._made.client.close()
 
 
 @frozen
@@ -123,7 +134,7 @@ class AsyncHttpxEngine:
             async with asyncio.timeout(send.timeout):
                 await here.slots.acquire()
         except TimeoutError as error:
-            return NoAnswer("timeout", error)
+            return NoAnswer("busy", error)
         performing = asyncio.ensure_future(self._perform(here, send, deadline))
         performing.add_done_callback(lambda _: here.slots.release())
         try:
@@ -157,8 +168,8 @@ class AsyncHttpxEngine:
     def _here(self) -> Here:
         loop = asyncio.get_running_loop()
         if loop not in self._made:
-            for other in [other for other in self._made if other.is_closed()]:
-                del self._made[other]  # its connections can no longer be closed properly, only let go
+            for other in [other for other in list(self._made) if other.is_closed()]:  # shared by loops of other threads
+                self._made.pop(other, None)  # its connections can no longer be closed properly, only let go
             transport = AsyncTransport()
             client = self._given or httpx.AsyncClient(transport=transport, cookies=no_cookies())
             self._made[loop] = Here(client, transport, asyncio.Semaphore(MAX_CONNECTIONS))

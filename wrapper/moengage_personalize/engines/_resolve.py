@@ -27,21 +27,27 @@ def look_up(host: str) -> Future[Addresses]:
         known: Future[Addresses] = Future()
         known.set_result((str(ip_address(host)),))
         return known
+    thread = None
     with _lock:
         since, future = _found.get(host, (0.0, None))
         stale = time.monotonic() - since > FRESH
         if future is None or (future.done() and (stale or future.exception() is not None)):
             future = Future[Addresses]()
+            _found[host] = (time.monotonic(), future)
             # A daemon, because nothing can end a look-up and no process should wait for one.
-            threading.Thread(target=_ask, args=(host, future), daemon=True, name=f"look up {host}").start()
-            _found[host] = (time.monotonic(), future)  # not before there is a thread that will answer
-        return future
+            thread = threading.Thread(target=_ask, args=(host, future), daemon=True, name=f"look up {host}")
+    if thread is not None:
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads, or the interpreter is ending: late is better than never
+            _ask(host, future)
+    return future
 
 
 def _ask(host: str, future: Future[Addresses]) -> None:
     try:
         found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError) as error:
+    except BaseException as error:  # noqa: BLE001 -- whatever it is, nobody may wait for ever
         future.set_exception(error if isinstance(error, OSError) else OSError("not a host name"))
     else:
         future.set_result(tuple(dict.fromkeys(str(address[0]) for *_, address in found)))
