@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import statistics
 import subprocess
 import sys
@@ -16,6 +15,7 @@ import httpx
 import reporting
 import test_pages
 from attrs import frozen
+from process import resident
 from rich.console import Console
 from rich.table import Table
 
@@ -122,11 +122,6 @@ def many(count: int) -> Iterator[Row]:
             )
         kept = told(url, "/_sandbox/events")
     yield Row(f"{count:,} events", count, kept["count"], kept["duplicates"], note)
-
-
-def resident() -> float:
-    """The memory of this process, in MB."""
-    return int(Path("/proc/self/statm").read_text("ascii").split()[1]) * os.sysconf("SC_PAGE_SIZE") / 2**20
 
 
 def main() -> int:

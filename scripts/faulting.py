@@ -21,6 +21,7 @@ from typing import Any
 
 from attrs import frozen
 from faultserver import MODES, FaultServer
+from process import descriptors, resident
 from rich.console import Console
 from rich.table import Table
 
@@ -78,12 +79,6 @@ def serving() -> Generator[dict[Url, str]]:
     process.join()
 
 
-def resident() -> float:
-    """The memory of this process, in MB."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
-
-
 @contextmanager
 def peak() -> Generator[Callable[[], float]]:
     """What memory rises by inside the block, looked at each 2 ms."""
@@ -104,16 +99,21 @@ def peak() -> Generator[Callable[[], float]]:
 
 def held() -> int:
     """Descriptors and threads of this process."""
-    return len(os.listdir("/proc/self/fd")) + threading.active_count()  # noqa: PTH208 -- the folder is no real one
+    return descriptors() + threading.active_count()
+
+
+def arguments(url: str, deadline: float) -> dict[str, Any]:
+    """Of a client that shows what one request met."""
+    return {"base_url": url, "timeout": deadline, "max_retries": 0, "circuit_breaker": None}
 
 
 def calls(client: str, url: str, deadline: float, rounds: int, left: list[int]) -> Iterator[tuple[str, float]]:
     """How each call ended, and after how many seconds; `left` is told what is held after them and was not before."""
-    given = {"base_url": url, "timeout": deadline, "max_retries": 0, "circuit_breaker": None}
+    given = arguments(url, deadline)
     with asyncio.Runner() as runner:
         runner.get_loop()
         before = held()
-        asked = (PersonalizeClient if client == "sync" else AsyncPersonalizeClient)("WS", "key", **given)  # type: ignore[arg-type]
+        asked = (PersonalizeClient if client == "sync" else AsyncPersonalizeClient)("WS", "key", **given)
         for _ in range(rounds):
             started = time.monotonic()
             if isinstance(asked, PersonalizeClient):
@@ -182,8 +182,7 @@ def remain(urls: dict[Url, str], modes: list[str], deadline: float, number: int)
             continue
         for client, many in (("sync", many_sync), ("async", many_async)):
             before, memory = held(), resident()
-            given = {"base_url": url, "timeout": deadline, "max_retries": 0, "circuit_breaker": None}
-            ends, tasks = many(given, number)
+            ends, tasks = many(arguments(url, deadline), number)
             until = time.monotonic() + 2
             while held() > before and time.monotonic() < until:
                 time.sleep(0.01)

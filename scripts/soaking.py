@@ -34,6 +34,7 @@ from random import Random
 from typing import Any
 
 from attrs import Factory, define, frozen
+from process import descriptors, resident
 from rich.console import Console
 from rich.table import Table
 
@@ -147,13 +148,18 @@ def serve_echo(pipe: Connection, surplus: int, hanging: bool) -> None:
 
 async def _serve_echo(pipe: Connection, surplus: int, hanging: bool) -> None:
     healthy = not hanging
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Echo(surplus, lambda: healthy), "127.0.0.1", 0, backlog=4096)
-    pipe.send({"": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"})
-    if await loop.run_in_executor(None, _told, pipe):
+    if await _listens(lambda: Echo(surplus, lambda: healthy), pipe):
         healthy = True
         pipe.send("healthy")
-        await loop.run_in_executor(None, _told, pipe)
+        await asyncio.get_running_loop().run_in_executor(None, _told, pipe)
+
+
+async def _listens(protocol: Callable[[], Echo], pipe: Connection) -> bool:
+    """Serve, say the base URL and wait; whether somebody told something, and is not just gone."""
+    loop = asyncio.get_running_loop()
+    server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
+    pipe.send({"": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"})
+    return bool(await loop.run_in_executor(None, _told, pipe))
 
 
 def serve_race(pipe: Connection) -> None:
@@ -162,10 +168,7 @@ def serve_race(pipe: Connection) -> None:
 
 
 async def _serve_race(pipe: Connection) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(Race, "127.0.0.1", 0, backlog=4096)
-    pipe.send({"": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"})
-    if await loop.run_in_executor(None, _told, pipe):
+    if await _listens(Race, pipe):
         pipe.send(Race.met)
 
 
@@ -326,13 +329,7 @@ def held() -> Held:
     tasks = 0
     with suppress(RuntimeError):
         tasks = len(asyncio.all_tasks(asyncio.get_running_loop())) - 1
-    return Held(_rss(), len(os.listdir("/proc/self/fd")) - 1, threading.active_count(), tasks)  # noqa: PTH208
-
-
-def _rss() -> float:
-    """MB of memory that are resident."""
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20
+    return Held(resident(), descriptors(), threading.active_count(), tasks)
 
 
 def trimmed() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 from moengage_personalize import InSession
@@ -28,3 +29,8 @@ def make_plan(
     keys: Any = None, customer_id: Any = None, user_identifiers: Any = None, in_session: InSession | None = None
 ) -> Plan:
     return plan(make_settings(), question(keys, customer_id, user_identifiers, in_session))
+
+
+def does_not_start(_: Thread) -> None:
+    """Instead of Thread.start: where there are no more threads, or the interpreter is ending."""
+    raise RuntimeError("can't start new thread")

@@ -23,6 +23,7 @@ from faces import CREDENTIALS, Face
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import answers, hangs, hangs_up, raw, serves, serving, then_closes
+from support import does_not_start
 
 from moengage_personalize import (
     AsyncPersonalizeClient,
@@ -606,23 +607,17 @@ def test_under_uvloop_a_request_is_given_up_at_its_own_socket() -> None:
 
 
 def test_a_host_is_looked_up_without_a_thread_where_none_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't create new thread at interpreter shutdown")
-
-    monkeypatch.setattr(threading.Thread, "start", refuse)
+    monkeypatch.setattr(threading.Thread, "start", does_not_start)
     monkeypatch.setattr(_resolve, "_found", {})
     assert "127.0.0.1" in _resolve.look_up("localhost").result(0)
 
 
 def test_keys_travel_one_request_after_the_other_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(thread: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     keys = [f"key-{number}" for number in range(60)]
     with serving(serves(*keys)) as server, PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
         client.fetch("key-0")  # the server has its thread for this connection now
         with monkeypatch.context() as patched:
-            patched.setattr(threading.Thread, "start", refuse)
+            patched.setattr(threading.Thread, "start", does_not_start)
             assert set(client.fetch(keys)) == set(keys)
     assert len(server.requests) == 4
 

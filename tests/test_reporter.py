@@ -18,6 +18,7 @@ import pytest
 import reporting
 from faces import CREDENTIALS, Face
 from servers import answers, hangs, serving
+from support import does_not_start
 from test_companion import ACCEPTED, fail, received
 from test_events import shown
 
@@ -211,13 +212,10 @@ def test_a_full_batch_wakes_the_thread() -> None:
 
 
 def test_where_no_thread_can_be_started_the_close_sends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(self: threading.Thread) -> None:
-        raise RuntimeError("can't start new thread")
-
     with PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5) as client:
         reporter = client.reporter()
         with monkeypatch.context() as patched:
-            patched.setattr(threading.Thread, "start", refuse)
+            patched.setattr(threading.Thread, "start", does_not_start)
             reporter.put(shown())
         assert reporter.close()
     assert received(url)["count"] == 1

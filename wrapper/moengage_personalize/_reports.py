@@ -94,6 +94,6 @@ def _action(event: ExperienceEvent) -> dict[str, Any]:
         "moe_event_uuid": event.uuid,
         "event_time": event.at,
         "platform": event.platform,
-        "attributes": {**event.context.attributes(), **clicked},
+        "attributes": {**event.context, **clicked},
         **clicked,
     }

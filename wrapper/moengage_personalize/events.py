@@ -82,7 +82,7 @@ class ExperienceEvent:
             "event_time": self.at,
             "platform": self.platform,
             "customer_id": self.customer_id,
-            "attributes": self.context.attributes(),
+            "attributes": dict(self.context),
             "b_id": self.element,
             "user_timezone_offset": self.user_timezone_offset,
             "user_attributes": self.user_attributes,

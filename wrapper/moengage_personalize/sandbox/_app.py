@@ -6,7 +6,7 @@ import json
 import socket
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -45,36 +45,36 @@ def app(
     """
     world = World(read(DEFAULT if experiences is None else Path(experiences)), workspace_id, api_key)
     minute = _Minute(rate_limit)
-
     received, failure = Received(), Failure()
 
-    async def answered(request: Request) -> Response:
-        usage = minute.count()
-        failing = failure.next()
-        reply = None if failing is None else refusal(failing, "Sandbox", "Told to fail.")
-        reply = reply or refused(world, dict(request.headers), usage) or await asked(request)
-        content = json.dumps(reply.body, ensure_ascii=False)
-        return Response(content.encode(errors="replace"), reply.status, usage.headers(), "application/json")
+    def answers(asked: Callable[[Request, bytes], Reply]) -> Callable[[Request], Awaitable[Response]]:
+        async def answered(request: Request) -> Response:
+            usage = minute.count()
+            failing = failure.next()
+            reply = None if failing is None else refusal(failing, "Sandbox", "Told to fail.")
+            reply = reply or refused(world, dict(request.headers), usage) or asked(request, await request.body())
+            content = json.dumps(reply.body, ensure_ascii=False)
+            return Response(content.encode(errors="replace"), reply.status, usage.headers(), "application/json")
 
-    async def asked(request: Request) -> Reply:
-        if request.url.path.endswith("/metadata"):
-            return metadata(world, request.query_params.get("status"))
-        body = await request.body()
-        return answer(world, body) if request.url.path.endswith("/fetch") else events(received, body)
+        return answered
 
-    async def told(request: Request) -> Response:
-        if request.method == "POST":
-            failure.set(await request.json())
-            return JSONResponse({"status": failure.status, "times": failure.times})
+    async def shown(_: Request) -> Response:
         return JSONResponse(received.shown())
 
+    async def fail(request: Request) -> Response:
+        failure.set(await request.json())
+        return JSONResponse({"status": failure.status, "times": failure.times})
+
+    fetched = answers(lambda _, body: answer(world, body))
+    listed = answers(lambda request, _: metadata(world, request.query_params.get("status")))
+    reported = answers(lambda _, body: events(received, body))
     return Starlette(
         routes=[
-            Route("/v1/experiences/fetch", answered, methods=["POST"]),
-            Route("/v1/experiences/metadata", answered, methods=["GET"]),
-            Route("/v1/experiences/events", answered, methods=["POST"]),
-            Route("/_sandbox/events", told, methods=["GET"]),
-            Route("/_sandbox/fail", told, methods=["POST"]),
+            Route("/v1/experiences/fetch", fetched, methods=["POST"]),
+            Route("/v1/experiences/metadata", listed, methods=["GET"]),
+            Route("/v1/experiences/events", reported, methods=["POST"]),
+            Route("/_sandbox/events", shown, methods=["GET"]),
+            Route("/_sandbox/fail", fail, methods=["POST"]),
         ]
     )
 
