@@ -23,6 +23,7 @@ ROOMS = [
     "__init__",
     "_client",
     "_async_client",
+    "_companion",
     "_async_reporter",
     "_reporter",
     "_delivery",

@@ -6,27 +6,21 @@ again in _flow, and how it reaches the network in an engine.
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, Self
 
 from . import _wire
-from ._base import DAY, Asked, Client, Keys, nothing, only, raised
-from ._drive import drive, together
-from ._errors import InvalidRequestError, PersonalizeError, guarded
+from ._base import Asked, Keys, nothing, raised
+from ._companion import Companion
+from ._drive import together
+from ._errors import PersonalizeError, guarded
 from ._experiences import Experiences
-from ._metadata import ExperienceMetadata
-from ._outbox import OnDrop
 from ._parts import merge
-from ._reporter import Reporter
-from ._reports import settle
 from ._session import InSession
-from ._settings import check_seconds
 from .engines import Engine, HttpxEngine
-from .events import ExperienceEvent
 
 
-class PersonalizeClient(Client[Engine]):
+class PersonalizeClient(Companion):
     """Asks MoEngage Personalize which content a visitor gets. Made once a process, shared by all its threads.
 
     Args:
@@ -85,85 +79,6 @@ class PersonalizeClient(Client[Engine]):
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: keep what came, and tell why in `.error` and the log."""
         return self._told(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
-
-    @guarded
-    def metadata(
-        self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
-    ) -> list[ExperienceMetadata]:
-        """List the server-side experiences of the workspace; for start-up, and then about once a day.
-
-        Args:
-            status: "Active", "Paused" or "Scheduled", one or many; None for all.
-            timeout: seconds for this call, instead of the client's.
-
-        Raises:
-            InvalidRequestError: another status, for which the API would silently find nothing; nothing was sent.
-            PersonalizeError: the request failed, retries included.
-
-        https://www.moengage.com/docs/api/experiences/fetch-experience-metadata
-        """
-        return only(drive(self._engine, self._begin_metadata(status, timeout)))
-
-    @guarded
-    def known_keys(self, max_age: float = DAY) -> frozenset[str]:
-        """The experience keys of the workspace, asked for once and remembered; older ones rather than an error.
-
-        Args:
-            max_age: seconds after which to ask again; whoever comes meanwhile gets the older ones.
-
-        Raises:
-            PersonalizeError: the first request failed, so that nothing is known.
-        """
-        known, seconds = self._known, check_seconds("max_age", max_age, InvalidRequestError)
-        if known.fresh(time.monotonic(), seconds):
-            return known.keys
-        flow, asking = self._begin_metadata(None, None), known.asking  # its deadline runs while another asks, too
-        if asking.acquire(timeout=0 if known.heard else self._settings.timeout):
-            try:
-                if not known.fresh(time.monotonic(), seconds):
-                    known.learn(drive(self._engine, flow), time.monotonic())
-            finally:
-                asking.release()
-        return known.found(self._settings.timeout)
-
-    @guarded
-    def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
-        """Report events now, grouped by customer, in requests of at most 100 that run side by side.
-
-        Args:
-            events: what `events.shown` and `events.clicked` made; the same event is reported once.
-            timeout: seconds for this call, retries included, instead of the client's.
-
-        Raises:
-            InvalidRequestError: something else than events; nothing was sent.
-            EventsNotAccepted: a request failed; `.events` are those to report again, which is safe at any time.
-
-        https://www.moengage.com/docs/api/experiences/track-experience-events
-        """
-        asked, flows = self._begin_report(events, timeout)
-        settle(asked, together(self._engine, flows))
-
-    @guarded
-    def reporter(
-        self,
-        *,
-        queue_size: int = 10_000,
-        flush_interval: float = 2.0,
-        max_batch: int = 100,
-        on_drop: OnDrop | None = None,
-    ) -> Reporter:
-        """Make what reports events in the background: from a thread of its own, also at the end of the interpreter.
-
-        Args:
-            queue_size: events that may wait; of more, the oldest go and are counted.
-            flush_interval: seconds that an event waits for others at most.
-            max_batch: events of one request, at most 100.
-            on_drop: called with each event that is lost, and why: "full", "refused", "expired", "closed", "invalid".
-
-        Raises:
-            ConfigurationError: a number that cannot be.
-        """
-        return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop)
 
     def _fetch(self, asked: Asked) -> Experiences:
         try:
