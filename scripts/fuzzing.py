@@ -6,7 +6,7 @@
 A case is one of three kinds, and all of it follows from its dice:
     answer    status, headers, body -> read, merged, and every value touched: a result or an error of our tree, no
               secret in its text, no NaN in a value
-    framing   raw bytes in pieces: clean only if h11, which httpcore reads with, finds one answer and nothing behind it
+    dialogue  raw bytes in pieces: the same whatever the pieces, and what is left clean serves the next request rightly
     content   a packed body in pieces: at most as many bytes as the limit, or BadlyPacked, or TooLarge
 """
 
@@ -48,7 +48,8 @@ from moengage_personalize._parts import Part, Plan, merge
 from moengage_personalize._question import question
 from moengage_personalize._settings import settings
 from moengage_personalize.engines._content import ON_THE_WIRE, UNPACKED, BadlyPacked, Content, TooLarge
-from moengage_personalize.engines._framing import Framing
+from moengage_personalize.engines._deadline import Deadline
+from moengage_personalize.engines._dialogue import Dialogue, Epoch
 
 BATCH = 2_000  # cases between two reports of a process
 SHOWN = 2_000  # characters of an input
@@ -338,7 +339,7 @@ def check_answer(given: Given) -> str:
     try:
         outcome = wire.read(answer, plan.secrets)
     except PersonalizeError as error:
-        check_error(error, plan.secrets)
+        check_error(error, tuple(plan.secrets()))
         outcome = error
     good = Part({KEYS[1]: experience(KEYS[1])}, None)
     found = merge(plan, [outcome, good][: len(plan.asks)], wire.decode)
@@ -394,7 +395,7 @@ def touch_one(experience: Any) -> None:
     hold(context.attributes() == dict(context) and repr(context), "attributes that are not the context")
 
 
-# ---- Raw bytes through the framing -----------------------------------------------------------------------------------
+# ---- Raw bytes through a dialogue ------------------------------------------------------------------------------------
 
 
 def _head(status: str, *lines: str) -> bytes:
@@ -475,33 +476,38 @@ def make_raw(dice: Random) -> tuple[bytes, ...]:
 
 
 def check_raw(given: tuple[bytes, ...]) -> str:
-    """Clean must mean that httpcore's parser has come to the end of one answer and holds nothing for the next."""
-    framing = Framing()
-    for piece in given:
-        framing.feed(piece)
-    hold(framing.received == sum(map(len, given)), "a wrong number of bytes")
-    if not framing.clean:
-        return "not clean"
-    found = parsed(b"".join(given))
-    hold(found in ("whole", "closed"), f"clean, but {found}")
-    return "clean" if found == "whole" else "clean, closed all the same"
+    """It ends the same way whatever the pieces, and a connection that is kept serves the next request with its own."""
+    ended, body, dialogue = heard(given)
+    whole, same, _ = heard((b"".join(given),))
+    hold((ended, body) == (whole, same) or "behind" in ended + whole, f"{ended} in pieces, {whole} in one")
+    if ended != "clean":
+        return ended
+    again, content = Content(), b'{"experiences": {"own": {}}}'
+    ask(dialogue)
+    answer = _head("200 OK", f"Content-Length: {len(content)}") + content
+    hold(dialogue.hears(answer, again, Deadline(60)), "clean, but the next answer has no end")
+    hold(dialogue.status == 200 and again.unpack({}) == content, "clean, but the next answer is another")
+    return ended
 
 
-def parsed(data: bytes) -> str:
-    """What h11 makes of an answer: "closed" is one after which httpcore closes the connection, whatever we say."""
-    connection = h11.Connection(h11.CLIENT, max_incomplete_event_size=100 * 1024)  # as httpcore makes it
-    connection.send(h11.Request(method="POST", target="/", headers=[("Host", "x"), ("Content-Length", "0")]))
-    connection.send(h11.EndOfMessage())
-    connection.receive_data(data)
+def ask(dialogue: Dialogue) -> None:
+    dialogue.asks("POST", b"/", [(b"Host", b"x"), (b"Content-Length", b"0")], b"")
+
+
+def heard(given: Sequence[bytes]) -> tuple[str, bytes, Dialogue]:
+    """How an answer in these pieces ended, its body, and what heard it."""
+    dialogue, content = Dialogue(Epoch()), Content()
+    ask(dialogue)
+    rest = [piece for piece in given if piece]
     try:
-        while not isinstance(event := connection.next_event(), h11.EndOfMessage):
-            if event in (h11.NEED_DATA, h11.PAUSED):
-                return "h11 waits for more of it"
-    except h11.RemoteProtocolError:
-        return "closed"
-    if connection.their_state is not h11.DONE:
-        return "closed"
-    return "h11 has bytes behind it" if connection.trailing_data[0] else "whole"
+        while rest:
+            if dialogue.hears(rest.pop(0), content, Deadline(60)):
+                # What is not read yet makes the socket readable, and the connection unfit.
+                kept = dialogue.clean and not rest
+                return "clean" if kept else "whole, something behind it or the end", content.unpack({}), dialogue
+    except (h11.RemoteProtocolError, TooLarge) as error:
+        return type(error).__name__, b"", dialogue
+    return "waits for more", content.unpack({}), dialogue
 
 
 # ---- Packed bodies ---------------------------------------------------------------------------------------------------
@@ -554,10 +560,10 @@ class Kind:
 
 KINDS = {
     "answer": Kind(make_answer, check_answer),
-    "framing": Kind(make_raw, check_raw),
+    "dialogue": Kind(make_raw, check_raw),
     "content": Kind(make_packed, check_packed),
 }
-SHARES = ("answer",) * 5 + ("framing",) * 4 + ("content",)
+SHARES = ("answer",) * 5 + ("dialogue",) * 4 + ("content",)
 
 
 @frozen

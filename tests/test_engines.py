@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
 
+import h11
 import httpcore
 import httpx
 import pytest
@@ -36,10 +37,9 @@ from moengage_personalize import (
     _forked,
 )
 from moengage_personalize._flow import Answer, Send
-from moengage_personalize.engines import _async, _content, _framing, _pool, _resolve
+from moengage_personalize.engines import _async, _content, _dialogue, _pool, _resolve
 from moengage_personalize.engines._deadline import Deadline, shares
-from moengage_personalize.engines._framing import Framing
-from moengage_personalize.engines._usage import Epoch, Usage
+from moengage_personalize.engines._dialogue import Dialogue, Epoch
 
 BODIES = st.binary(max_size=300)
 CHUNKS = st.lists(st.binary(min_size=1, max_size=50), max_size=5)
@@ -62,38 +62,44 @@ WHOLE = st.builds(
 )
 
 
-def fed(data: bytes, cuts: list[int]) -> Framing:
-    framing = Framing()
+def heard(data: bytes, cuts: list[int]) -> Dialogue:
+    """One request, and this for its answer, in pieces."""
+    dialogue, content = Dialogue(Epoch()), _content.Content()
+    dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     for start, end in pairwise(edges):
-        framing.feed(data[start:end])
-    assert framing.received == len(data)
-    return framing
+        if dialogue.hears(data[start:end], content, Deadline(5)):
+            break
+    return dialogue
+
+
+def is_clean(data: bytes, cuts: list[int]) -> bool:
+    try:
+        return heard(data, cuts).clean
+    except (h11.RemoteProtocolError, httpcore.RemoteProtocolError, _content.TooLarge):
+        return False
 
 
 def test_informational_answers_without_end_are_too_many() -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-    assert fed(early * _framing.INFORMATIONAL + with_length(b"{}"), []).clean
-    framing = Framing()
+    assert heard(early * _dialogue.INFORMATIONAL + with_length(b"{}"), []).clean
     with pytest.raises(_content.TooLarge, match="more than 32 informational answers"):
-        framing.feed(early * (_framing.INFORMATIONAL + 1))
-    framing.feed(with_length(b"{}"))
-    assert not framing.clean
+        heard(early * (_dialogue.INFORMATIONAL + 1), [])
 
 
 @given(answer=WHOLE, cuts=st.lists(st.integers(0)))
 def test_one_whole_answer_is_clean_however_it_was_cut(answer: bytes, cuts: list[int]) -> None:
-    assert fed(answer, cuts).clean
+    assert is_clean(answer, cuts)
 
 
-@given(answer=WHOLE, surplus=st.binary(min_size=1) | st.just(ANOTHER), cuts=st.lists(st.integers(0)))
-def test_an_answer_with_anything_behind_it_is_not_clean(answer: bytes, surplus: bytes, cuts: list[int]) -> None:
-    assert not fed(answer + surplus, cuts).clean
+@given(answer=WHOLE, surplus=st.binary(min_size=1) | st.just(ANOTHER))
+def test_an_answer_with_anything_behind_it_is_not_clean(answer: bytes, surplus: bytes) -> None:
+    assert not is_clean(answer + surplus, [])
 
 
 @given(answer=WHOLE, missing=st.integers(1, 400), cuts=st.lists(st.integers(0)))
 def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int]) -> None:
-    assert not fed(answer[: max(0, len(answer) - missing)], cuts).clean
+    assert not is_clean(answer[: max(0, len(answer) - missing)], cuts)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +111,7 @@ def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
@@ -114,30 +121,50 @@ def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n" + ANOTHER,
     ],
 )
-def test_what_cannot_be_followed_is_not_clean(answer: bytes) -> None:
-    framing = fed(answer, list(range(0, len(answer), 7)))
-    framing.feed(b"more")
-    assert not framing.clean
+def test_what_is_not_one_whole_answer_is_not_clean(answer: bytes) -> None:
+    assert not is_clean(answer, [])
 
 
-@given(st.lists(st.binary()))
+@given(st.lists(st.binary(min_size=1), min_size=1))
 def test_no_bytes_do_more_than_be_unclean(pieces: list[bytes]) -> None:
-    framing = Framing()
-    for piece in pieces:
-        framing.feed(piece)
-    assert not framing.clean
+    data = b"".join(pieces)
+    assert not is_clean(data, [len(piece) for piece in pieces])
 
 
-def test_a_connection_that_has_served_nothing_is_clean_and_one_that_was_spoilt_is_not() -> None:
+def test_the_end_of_a_connection_is_no_answer_and_tells_whether_it_lay_idle() -> None:
+    dialogue, deadline = Dialogue(Epoch()), Deadline(5)
+    for served in (False, True):
+        dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+        if not served:
+            assert dialogue.hears(with_length(b"{}"), _content.Content(), deadline)
+    with pytest.raises(httpcore.RemoteProtocolError, match="without an answer"):
+        dialogue.hears(b"", _content.Content(), deadline)
+    assert deadline.stale
+    dialogue, deadline = Dialogue(Epoch()), Deadline(5)
+    dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+    dialogue.hears(b"HTTP/1.1 200 OK\r\nContent-Le", _content.Content(), deadline)
+    with pytest.raises(httpcore.RemoteProtocolError, match="within its answer"):
+        dialogue.hears(b"", _content.Content(), deadline)
+    assert not deadline.stale
+
+
+def test_a_body_that_ends_with_its_connection_is_whole() -> None:
+    dialogue, content = Dialogue(Epoch()), _content.Content()
+    dialogue.asks("GET", b"/", [(b"Host", b"host")], b"")
+    assert not dialogue.hears(b"HTTP/1.1 200 OK\r\n\r\nall ", content, Deadline(5))
+    assert not dialogue.hears(b"of it", content, Deadline(5))
+    assert dialogue.hears(b"", content, Deadline(5))
+    assert (content.unpack({}), dialogue.clean) == (b"all of it", False)
+
+
+def test_no_connection_of_an_epoch_that_has_passed_serves_again() -> None:
     epoch = Epoch()
-    usage, other = Usage(epoch), Usage(epoch)
-    assert not usage.dirty
-    usage.spoil()
-    assert usage.dirty
+    dialogue = Dialogue(epoch)
+    dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+    assert dialogue.hears(with_length(b"{}"), _content.Content(), Deadline(5))
+    assert dialogue.clean
     epoch.renew()
-    assert other.dirty
-    assert not Usage(epoch).dirty
-    Usage(epoch).receives(Deadline(1), b"unasked")
+    assert not dialogue.clean
 
 
 @pytest.mark.parametrize(
@@ -159,9 +186,10 @@ def test_bytes_that_tls_has_taken_already_end_a_connection(tls: bool, found: Any
         def get_extra_info(self, info: str) -> Any:
             return tls if info == "ssl_object" and tls else None
 
-    stream = _async.AsyncStream(Inner(), Epoch())
-    asyncio.run(stream.settle())
-    assert bool(stream.get_extra_info("is_readable")) is not kept
+    connection = _async.AsyncConnection(Inner(), Epoch())
+    connection.dialogue = heard(with_length(b"{}"), [])
+    asyncio.run(connection.settle())
+    assert connection.usable is kept
 
 
 def content(packed: bytes, encoding: str | None = None) -> bytes:
@@ -201,16 +229,10 @@ def test_a_body_that_is_not_packed_as_it_says_is_refused(packed: bytes, encoding
         content(packed, encoding)
 
 
-def test_a_deadline_is_a_number_to_others_and_what_is_left_to_us() -> None:
-    deadline = Deadline(0.5)
-    assert deadline == 0.5
-    assert 0 < deadline.left(httpcore.ReadTimeout) <= 0.5
-    assert Deadline.of(deadline) is deadline
-    assert Deadline.of(2.0) == 2.0
-    assert Deadline.of(None) == 60.0
-    deadline.abort()
+def test_a_deadline_tells_what_is_left_until_nothing_is() -> None:
+    assert 0 < Deadline(0.5).left(httpcore.ReadTimeout) <= 0.5
     with pytest.raises(httpcore.WriteTimeout):
-        deadline.left(httpcore.WriteTimeout)
+        Deadline(0.0).left(httpcore.WriteTimeout)
 
 
 def test_dead_addresses_leave_time_for_the_next() -> None:
@@ -453,7 +475,7 @@ def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
             assert len(asyncio.all_tasks()) == 1
             (here,) = client._engine._made.values()  # type: ignore[attr-defined]
             assert here.slots._value == _pool.MAX_CONNECTIONS
-            assert [len(pool._idle) for pool in here.transport._pools.values()] == [0]
+            assert [len(pool._idle) for pool in here.wire._pools.values()] == [0]
             answering.set()  # the same pool, and the same server
             done = await asyncio.gather(*(client.fetch("promo-strip", timeout=10) for _ in range(100)))
             assert len(done) == 100
@@ -486,29 +508,18 @@ def test_a_call_waits_for_a_connection_no_longer_than_its_deadline(face: Face, m
         face.close(client)
 
 
-def test_a_connection_that_is_being_made_can_be_given_up() -> None:
-    class Slow(httpcore.AsyncNetworkBackend):
-        async def connect_tcp(self, *_: Any) -> httpcore.AsyncNetworkStream:
-            await asyncio.sleep(60)
-            raise AssertionError("never")
-
-    async def connecting(deadline: Deadline) -> asyncio.Task[Any]:
-        backend = _async.AsyncBackend()
-        backend._inner = Slow()
-        task = asyncio.create_task(backend.connect_tcp("127.0.0.1", 9, deadline))
-        await asyncio.sleep(0.05)
-        return task
+def test_a_call_that_is_cancelled_while_it_connects_leaves_nothing(names: dict[str, Any]) -> None:
+    names["api.test"] = 0.3
 
     async def run() -> None:
-        deadline = Deadline(5)
-        task = await connecting(deadline)
-        deadline.abort()
-        with pytest.raises(httpcore.ConnectTimeout):
-            await task
-        task = await connecting(Deadline(5))
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
+        async with AsyncPersonalizeClient(**CREDENTIALS, base_url="http://api.test:9/v1") as client:
+            task = asyncio.create_task(client.fetch("a", timeout=5))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert len(asyncio.all_tasks()) == 1
+        await asyncio.wrap_future(_resolve.look_up("api.test"))
 
     asyncio.run(run())
 
@@ -527,9 +538,13 @@ def test_proxies_come_from_the_environment(face: Face, monkeypatch: pytest.Monke
 
 def test_a_proxy_may_ask_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:3128")
-    proxy = _pool._proxy(httpx.URL("https://api.test/v1"))
+    proxy = _pool.proxy(_pool.target("https://api.test/v1"))
     assert proxy is not None
-    assert (proxy.url.host, proxy.url.port, proxy.auth) == (b"127.0.0.1", 3128, (b"me", b"secret"))
+    assert (proxy.host, proxy.port, proxy.headers) == (
+        "127.0.0.1",
+        3128,
+        [(b"Proxy-Authorization", b"Basic bWU6c2VjcmV0")],
+    )
 
 
 def test_the_engines_give_an_answer_as_values(face: Face) -> None:
@@ -548,62 +563,21 @@ def test_an_engine_that_has_not_been_used_closes(face: Face) -> None:
     assert HttpxEngine() is not engine
 
 
-class Idle:
-    """A connection that lies in the pool."""
+def test_connections_that_have_lain_idle_too_long_go_when_another_comes_back(face: Face, monkeypatch: Any) -> None:
+    def connections(client: Any) -> int:
+        wire = client._engine._made.wire if face.kind == "sync" else next(iter(client._engine._made.values())).wire
+        (pool,) = wire._pools.values()
+        return len(pool._idle)
 
-    def __init__(self, expired: bool = False) -> None:
-        self.expired = expired
-        self.closed = False
-
-    def has_expired(self) -> bool:
-        return self.expired
-
-    def is_idle(self) -> bool:
-        return True
-
-    async def aclose(self) -> None:
-        self.closed = True
-
-
-def test_an_idle_connection_that_has_expired_is_closed_and_not_taken() -> None:
-    async def take() -> bool:
-        pool = _async.AsyncPool(httpx.URL("http://127.0.0.1:9/v1"), _async.AsyncBackend())
-        expired = Idle(expired=True)
-        pool._idle.append(expired)  # type: ignore[arg-type]
-        return await pool.take() is not expired and expired.closed
-
-    assert asyncio.run(take())
-
-
-def test_connections_that_have_expired_go_when_another_comes_back() -> None:
-    async def give() -> None:
-        pool = _async.AsyncPool(httpx.URL("http://127.0.0.1:9/v1"), _async.AsyncBackend())
-        expired, fresh = Idle(expired=True), Idle()
-        pool._idle.append(expired)  # type: ignore[arg-type]
-        await pool.give(fresh)  # type: ignore[arg-type]
-        assert expired.closed
-        assert await pool.take() is fresh  # type: ignore[comparison-overlap]
-
-    asyncio.run(give())
-
-
-def test_under_uvloop_a_request_is_given_up_at_its_own_socket() -> None:
-    class Refusing:
-        """A socket as uvloop gives it."""
-
-        def __init__(self, real: socket.socket) -> None:
-            self.fileno = real.fileno
-
-        def shutdown(self, how: int) -> None:
-            raise TypeError("transport sockets do not support shutdown")
-
-    here, there = socket.socketpair()
-    with here, there:
-        deadline = Deadline(5.0)
-        deadline.uses(Refusing(here))
-        deadline.abort()
-        assert there.recv(1) == b""
-        assert here.fileno() > 0
+    with serving(serves(*(f"key-{number}" for number in range(60)))) as server:
+        client = face.client(base_url=server.base_url, timeout=5)
+        monkeypatch.setattr(_dialogue, "IDLE_EXPIRY", 0.0)
+        face.fetch(client, [f"key-{number}" for number in range(60)])
+        monkeypatch.undo()
+        face.fetch(client, "key-0")
+        face.fetch(client, "key-1")
+        assert connections(client) == 1
+        assert len(server._connections) >= 2
 
 
 def test_a_host_is_looked_up_without_a_thread_where_none_can_start(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from faces import Face
 from faultserver import LATE, MODES, SOMEBODY_ELSE, FaultServer, Mode
 
 from moengage_personalize import APIError, ConnectionFailed, DeadlineExceeded, Experiences, PersonalizeError
-from moengage_personalize.engines import _pool
+from moengage_personalize.engines import _pool, _sync
 
 MARGIN = 0.5  # seconds that a call may overrun; generous, because the machine of a test may be busy
 CASES = [
@@ -148,7 +148,7 @@ def test_no_cookie_goes_back(face: Face, server: FaultServer, tls: bool) -> None
 
 def test_the_server_lets_go_of_everything(monkeypatch: pytest.MonkeyPatch) -> None:
     with FaultServer() as server:
-        monkeypatch.setattr(_pool, "ssl_context", server.ssl_context)
+        monkeypatch.setattr(_sync, "ssl_context", server.ssl_context)
         face = Face("sync")
         for mode in ("accept and hang", "body dripped", "endless chunks"):
             with client_for(face, server, mode, False, timeout=0.1, max_retries=0) as client:

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 # 20,000 in all. Most come from a number, which is quick and covers much; the rest are drawn choice by choice, which is
 # slow, but what fails is made smaller.
-EXAMPLES = {"answer": 10_000, "framing": 6_000, "content": 2_000}
-DRAWN = {"answer": 800, "framing": 1_000, "content": 200}
+EXAMPLES = {"answer": 10_000, "dialogue": 6_000, "content": 2_000}
+DRAWN = {"answer": 800, "dialogue": 1_000, "content": 200}
 
 
 def holds(name: str, dice: Random) -> None:
@@ -54,10 +54,10 @@ def test_a_broken_promise_is_found_and_can_be_repeated(monkeypatch: pytest.Monke
         fuzzing.again(7, failure.case)
 
 
-def test_h11_tells_one_answer_from_more_and_from_less() -> None:
+def test_a_dialogue_tells_one_answer_from_more_and_from_less() -> None:
     whole = fuzzing.RAW[0]
-    assert fuzzing.parsed(whole) == "whole"
-    assert fuzzing.parsed(whole + b"HTTP") == "h11 has bytes behind it"
-    assert fuzzing.parsed(whole[:-1]) == "h11 waits for more of it"
-    assert fuzzing.parsed(b"220 smtp.example.com ESMTP\r\n\r\n") == "closed"
-    assert fuzzing.parsed(fuzzing.RAW[-2]) == "closed"
+    assert fuzzing.heard([whole])[0] == "clean"
+    assert fuzzing.heard([whole + b"HTTP"])[0] == fuzzing.heard([whole, b"HTTP"])[0] != "clean"
+    assert fuzzing.heard([whole[:-1]])[0] == "waits for more"
+    assert fuzzing.heard([b"220 smtp.example.com ESMTP\r\n\r\n"])[0] == "RemoteProtocolError"
+    assert fuzzing.heard([fuzzing.RAW[-2]])[0] != "clean"

@@ -31,7 +31,7 @@ def refused(status: int, content: object = b"", secrets: tuple[str, ...] = (), *
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     with pytest.raises(PersonalizeError) as caught:
-        _wire.read(Answer(status, given, body), secrets)
+        _wire.read(Answer(status, given, body), lambda: secrets)
     return caught.value
 
 
@@ -160,4 +160,4 @@ def test_no_answer_does_more_than_end_as_one_of_our_errors(status: int, content:
     names = ("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
     answer = Answer(status, dict.fromkeys(names, header), content)
     with pytest.raises(PersonalizeError if status != 200 else MalformedResponse):
-        _wire.read(answer, ("secret",))
+        _wire.read(answer, lambda: ("secret",))

@@ -46,6 +46,7 @@ ROOMS = [
     "_session",
     "_settings",
     "_forked",
+    "_http",
     "_json",
     "_errors",
 ]

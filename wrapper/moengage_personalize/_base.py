@@ -14,13 +14,14 @@ from typing import Any, Generic, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from . import _wire
-from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError, bare, guarded
+from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError, Secrets, bare, guarded
 from ._experiences import Experiences
 from ._flow import Answer, Flow, call
 from ._guard import Guard
 from ._metadata import ExperienceMetadata, KnownKeys, listed, statuses
 from ._parts import Part, Plan
 from ._question import question
+from ._refusals import secrets
 from ._reports import Batch, batches
 from ._session import InSession
 from ._settings import CircuitBreaker, DataCenter, check_seconds, environment, settings
@@ -142,7 +143,7 @@ class Client(ABC, Generic[E]):
         self, status: str | Iterable[str] | None, given: float | None
     ) -> Flow[list[ExperienceMetadata]]:
         flow = self._flows(given, self._metadata_guard)
-        read = partial(_listed, secrets=_wire.secrets(self._settings))
+        read = partial(_listed, secrets=partial(secrets, self._settings.credentials))
         return flow(_wire.metadata(self._settings, statuses(status)), read=read)
 
     def _begin_report(
@@ -153,7 +154,7 @@ class Client(ABC, Generic[E]):
         return asked, [
             flow(
                 _wire.report(self._settings, batch.elements),
-                read=partial(_wire.read_json, secrets=(*_wire.secrets(self._settings), *batch.secrets())),
+                read=partial(_wire.read_json, secrets=partial(secrets, self._settings.credentials, batch)),
             )
             for batch in asked
         ]
@@ -169,7 +170,7 @@ class Client(ABC, Generic[E]):
         )
 
 
-def _listed(answer: Answer, secrets: tuple[str, ...]) -> list[ExperienceMetadata]:
+def _listed(answer: Answer, secrets: Secrets) -> list[ExperienceMetadata]:
     return listed(_wire.read_json(answer, secrets))
 
 

@@ -25,6 +25,8 @@ SIDE_BY_SIDE = 16  # threads of one call; 400 keys
 
 def together(engine: Engine, flows: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
     """What each flow ended with, side by side: in the calling thread, and in as many others as can be started."""
+    if len(flows) == 1:
+        return [drive(engine, flows[0])]
     ended: list[Future[T | PersonalizeError]] = [Future() for _ in flows]
     waiting = deque(zip(ended, flows, strict=True))
     threads: list[Thread] = []
@@ -75,6 +77,8 @@ def drive(engine: Engine, flow: Flow[T]) -> T | PersonalizeError:
 
 async def together_async(engine: AsyncEngine, flows: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
     """As `together`, awaited."""
+    if len(flows) == 1:
+        return [await drive_async(engine, flows[0])]
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(drive_async(engine, flow)) for flow in flows]
     return [task.result() for task in tasks]

@@ -18,7 +18,7 @@ customer id, an identifier or an IP address. Every error survives pickling.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Iterable
 from datetime import datetime
 from functools import wraps
 from typing import Any, ParamSpec, TypeVar
@@ -27,6 +27,8 @@ from attrs import frozen
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Secrets = Callable[[], Iterable[str]]
+"""Gives what no error text may repeat; asked for only where there is an error."""
 
 
 @frozen

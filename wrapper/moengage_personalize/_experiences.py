@@ -139,8 +139,9 @@ def _value(value: Any, data_type: object) -> Any:
     if not isinstance(value, str) or data_type not in ("number", "float", "boolean", "json"):
         return value
     try:
-        read = _json.loads(value.lower() if data_type == "boolean" else value)
-        _json.dumps(read)
+        read, strict = _json.read(value.lower() if data_type == "boolean" else value)
+        if not strict:
+            _json.dumps(read)
     except ValueError:
         return value
     if data_type == "json":

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Mapping
 from typing import Literal, TypeVar
 
-from attrs import evolve, field, frozen
+from attrs import field, frozen
 
 from ._errors import ConnectionFailed, DeadlineExceeded, MalformedResponse, PersonalizeError
 from ._guard import Guard
@@ -79,7 +79,7 @@ def call(
         left = deadline - now()
         if left <= 0:
             raise DeadlineExceeded(f"expected an answer within {timeout:g} s, got none", timeout=timeout)
-        outcome = yield evolve(request, timeout=left)
+        outcome = yield Send(request.method, request.url, request.headers, request.body, left)
         if isinstance(outcome, NoAnswer) and outcome.reason == "stale" and not fresh:
             fresh = True  # the keep-alive race: once more at once, on a fresh connection, and it does not count
             continue

@@ -10,15 +10,22 @@ import json
 from collections.abc import Mapping
 from typing import Any, TypeGuard
 
+import msgspec
+
 from ._errors import InvalidRequestError
 
 # Reading as many as fit into 4 MB costs half a second and a hundred times the memory.
 TOKENS = 100_000
 
+_strict = msgspec.json.Decoder().decode
+_written = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+
 
 def tokens(text: bytes) -> int:
-    """About how many values JSON text holds, without reading it: a comma or a bracket each, but none within strings."""
-    marks = _marks(text)
+    """How many values JSON text holds at most, unread: a comma or a bracket each, but none within strings."""
+    marks = len(text)
+    if marks > TOKENS:
+        marks = _marks(text)
     if marks <= TOKENS:
         return marks
     quotes = text.count(b'"')
@@ -35,6 +42,18 @@ def _marks(text: bytes) -> int:
 
 def loads(text: str | bytes) -> Any:
     """Read JSON text; NaN, Infinity and surrogates pass, so that one value cannot cost a whole answer (see `dumps`)."""
+    return read(text)[0]
+
+
+def read(text: str | bytes) -> tuple[Any, bool]:
+    """As `loads`; and whether nothing had to pass, so that the value needs no `dumps` to be known as JSON."""
+    try:
+        return _strict(text), True
+    except (msgspec.MsgspecError, ValueError, RecursionError):
+        return _lenient(text), False
+
+
+def _lenient(text: str | bytes) -> Any:
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
@@ -51,7 +70,7 @@ def loads(text: str | bytes) -> Any:
 def dumps(value: object) -> bytes:
     """Write JSON text, and thereby check that a value is JSON."""
     try:
-        return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        return _written(value).encode()
     except UnicodeEncodeError:
         reason = "a lone surrogate"
     except (TypeError, ValueError) as error:  # their words name types, and NaN or Infinity, but no other value
@@ -86,6 +105,11 @@ def culprit(fields: Mapping[str, object]) -> tuple[str, str]:
     """Which of the fields that `dumps` refused together is at fault, and why."""
     reasons = ((name, _reason({name: value})) for name, value in fields.items())
     return next((name, reason) for name, reason in reasons if reason is not None)
+
+
+def is_json(value: object) -> bool:
+    """Whether `dumps` would take it."""
+    return _reason(value) is None
 
 
 def _reason(value: object) -> str | None:

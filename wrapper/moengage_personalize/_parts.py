@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 from attrs import field, frozen
 
-from ._errors import APIError, PersonalizeError, RateLimit
+from ._errors import APIError, PersonalizeError, RateLimit, Secrets
 from ._experiences import Experience, Experiences
 from ._flow import Send
 
@@ -29,7 +29,7 @@ class Plan:
 
     requested: frozenset[str] | None
     asks: tuple[Ask, ...]
-    secrets: tuple[str, ...] = field(repr=False)
+    secrets: Secrets = field(repr=False)
 
 
 @frozen

@@ -18,6 +18,7 @@ from ._session import InSession, is_mapping, text
 # The API leaves out the rest in silence.
 # https://www.moengage.com/docs/api/experiences/fetch-experience (request body, experience_key)
 KEYS_PER_REQUEST = 25
+NOT_GIVEN = InSession()
 
 
 @frozen
@@ -45,7 +46,7 @@ class Question:
 
 def question(keys: object, customer_id: object, user_identifiers: object, in_session: object) -> Question:
     """Check what a caller asks; raise InvalidRequestError for what cannot be asked."""
-    session = InSession() if in_session is None else in_session
+    session = NOT_GIVEN if in_session is None else in_session
     if not isinstance(session, InSession):
         raise InvalidRequestError(f"expected in_session to be an InSession, got {type(session).__name__}")
     if not is_mapping(user_identifiers):

@@ -5,7 +5,7 @@ Law of this module: an answer may repeat what was sent, so that what no error te
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -22,9 +22,13 @@ from ._errors import (
     PersonalizeError,
     RateLimit,
     RateLimited,
+    Secrets,
     ServerError,
 )
 from ._flow import Answer
+from ._question import Question
+from ._reports import Batch
+from ._settings import Credentials
 
 # https://www.moengage.com/docs/api/experiences/fetch-experience (responses); 403 and 429 come from gateways.
 CLASSES: dict[int, type[APIError]] = {
@@ -46,7 +50,7 @@ class Words:
     code: object
 
 
-def refusal(answer: Answer, words: Words, secrets: Sequence[str]) -> PersonalizeError:
+def refusal(answer: Answer, words: Words, secrets: Secrets) -> PersonalizeError:
     """The error that an answer other than 200 stands for."""
     status = answer.status
     kind = ServerError if 500 <= status < 600 else CLASSES.get(status, APIError)
@@ -56,7 +60,8 @@ def refusal(answer: Answer, words: Words, secrets: Sequence[str]) -> Personalize
         phrase = "a status without a name"
     if not 400 <= status < 600:
         return MalformedResponse(f"expected status 200, got {status} {phrase}", status=status)
-    title, description, code = (_cleaned(word, secrets) for word in (words.title, words.description, words.code))
+    struck = sorted(secrets(), key=len, reverse=True)
+    title, description, code = (_cleaned(word, struck) for word in (words.title, words.description, words.code))
     said = ": ".join(word for word in (title or phrase, description) if word)
     error = kind(
         f"expected status 200, got {status} {said}{f' (code {code})' if code else ''}",
@@ -69,6 +74,14 @@ def refusal(answer: Answer, words: Words, secrets: Sequence[str]) -> Personalize
     if isinstance(error, RateLimited):
         error.retry_after = _retry_after(answer.headers)
     return error
+
+
+def secrets(credentials: Credentials, *others: Question | Batch) -> Iterator[str]:
+    """What no error text may repeat: the key, and what tells of those who are asked about."""
+    yield credentials.api_key
+    yield credentials.token
+    for other in others:
+        yield from other.secrets()
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
@@ -113,9 +126,9 @@ def _date(text: str) -> float | None:
         return None
 
 
-def _cleaned(word: object, secrets: Sequence[str]) -> str | None:
+def _cleaned(word: object, secrets: Iterable[str]) -> str | None:
     if not isinstance(word, str) or not word:
         return None
-    for secret in sorted(secrets, key=len, reverse=True):
+    for secret in secrets:
         word = word.replace(secret, "[redacted]")
     return word if len(word) <= WORDS_KEPT else f"{word[:WORDS_KEPT]}..."

@@ -12,7 +12,7 @@ from enum import StrEnum
 from typing import Any
 from urllib.parse import urlsplit
 
-from attrs import field, frozen
+from attrs import Factory, field, frozen
 
 from ._errors import ConfigurationError
 
@@ -60,10 +60,10 @@ class Credentials:
 
     workspace_id: str
     api_key: str = field(repr=False)
+    token: str = field(repr=False, init=False, default=Factory(lambda made: made._token(), takes_self=True))
+    """What follows "Basic " (UTF-8: https://www.rfc-editor.org/rfc/rfc7617#section-2.1)."""
 
-    @property
-    def token(self) -> str:
-        """What follows "Basic " (UTF-8: https://www.rfc-editor.org/rfc/rfc7617#section-2.1)."""
+    def _token(self) -> str:
         return b64encode(f"{self.workspace_id}:{self.api_key}".encode()).decode("ascii")
 
     @property

@@ -8,9 +8,9 @@ a model takes much for granted and raises for the rest.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any, TypeVar
 
-import httpx
 from attrs import fields
 from moengage_personalize_api import AuthenticatedClient
 from moengage_personalize_api import models as api
@@ -20,12 +20,13 @@ from moengage_personalize_api.models.time_of_the_day import check_time_of_the_da
 from moengage_personalize_api.types import UNSET, Unset
 
 from . import _json
-from ._errors import InvalidRequestError, MalformedResponse
+from ._errors import InvalidRequestError, MalformedResponse, Secrets
 from ._experiences import Experience
 from ._flow import Answer, Send
+from ._http import httpx
 from ._parts import Ask, Part, Plan
 from ._question import Question
-from ._refusals import Words, rate_limit, refusal
+from ._refusals import Words, rate_limit, refusal, secrets
 from ._session import InSession
 from ._settings import Settings
 
@@ -45,29 +46,35 @@ def plan(settings: Settings, question: Question) -> Plan:
     return Plan(
         requested=None if question.keys is None else frozenset(question.keys),
         asks=tuple(_ask(settings, request, chunk) for chunk in question.chunks()),
-        secrets=(*secrets(settings), *question.secrets()),
+        secrets=partial(secrets, settings.credentials, question),
     )
 
 
-def read(answer: Answer, secrets: Sequence[str]) -> Part:
+def read(answer: Answer, secrets: Secrets) -> Part:
     """What an answer brought; raise the error that it is instead."""
-    body = read_json(answer, secrets)
+    body, strict = _read(answer, secrets)
     found: object = body.get("experiences", UNSET) if _json.is_object(body) else UNSET
     if found is None:
         return Part({}, rate_limit(answer.headers))
     if not _json.is_object(found):
         raise MalformedResponse("expected an object of experiences, got other JSON", status=answer.status)
+    if not strict:  # what is not JSON is as good as nothing
+        found = {key: raw if _json.is_json(raw) else None for key, raw in found.items()}
     return Part(found, rate_limit(answer.headers))
 
 
-def read_json(answer: Answer, secrets: Sequence[str]) -> object:
+def read_json(answer: Answer, secrets: Secrets) -> object:
     """The JSON of an answer with status 200; raise the error that it is instead."""
+    return _read(answer, secrets)[0]
+
+
+def _read(answer: Answer, secrets: Secrets) -> tuple[Any, bool]:
     if answer.status != 200:
         raise refusal(answer, _words(answer.body), secrets)
     if _json.tokens(answer.body) > _json.TOKENS:
         raise MalformedResponse(f"expected JSON of at most {_json.TOKENS:,} values, got more", status=answer.status)
     try:
-        return _json.loads(answer.body)
+        return _json.read(answer.body)
     except ValueError as error:
         raise MalformedResponse(f"expected JSON, got {error}", status=answer.status, retryable=True) from error
 
@@ -75,7 +82,6 @@ def read_json(answer: Answer, secrets: Sequence[str]) -> object:
 def decode(key: str, raw: object) -> Experience:
     """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
     try:
-        _json.dumps(raw)
         if not _json.is_object(raw):
             raise TypeError(f"{type(raw).__name__} instead of an object")
         model = api.Experience.from_dict(raw)
@@ -108,17 +114,17 @@ class GeneratedClient(AuthenticatedClient):
 
 
 def _session_request(session: InSession) -> api.FetchExperienceRequest:
-    free = api.FetchExperienceRequest.from_dict(dict.fromkeys(session.attributes, UNSET)).additional_properties
-    for name in session.attributes:
-        if name not in free:
-            raise InvalidRequestError(f"expected an in-session attribute, got {name!r}, a field of the request itself")
     request = api.FetchExperienceRequest(
         user_ip_address=session.ip_address or UNSET, user_agent=session.user_agent or UNSET
     )
     if session.at is not None:
         request.day_of_the_week = DAYS[session.at.weekday()]
         request.time_of_the_day = check_time_of_the_day(f"{session.at.hour:02d}")
-    request.additional_properties.update(session.attributes)
+    if session.attributes:
+        free = api.FetchExperienceRequest.from_dict(dict.fromkeys(session.attributes, UNSET)).additional_properties
+        for name in [name for name in session.attributes if name not in free]:
+            raise InvalidRequestError(f"expected an in-session attribute, got {name!r}, a field of the request itself")
+        request.additional_properties.update(session.attributes)
     return request
 
 
@@ -174,11 +180,6 @@ def _body(fields: Mapping[str, object]) -> bytes:
     except ValueError:
         name, reason = _json.culprit(fields)
     raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
-
-
-def secrets(settings: Settings) -> tuple[str, str]:
-    """What no error text may repeat, whoever is asked about."""
-    return settings.credentials.api_key, settings.credentials.token
 
 
 def _promised(value: object, model: type[T]) -> T | None:

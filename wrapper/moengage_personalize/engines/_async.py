@@ -1,137 +1,152 @@
-"""An async transport for httpx whose every step ends by the deadline of the call: as _sync, awaited."""
+"""Connections whose every step ends by the deadline of the call: as _sync, awaited."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
-from functools import partial
-from typing import Any, cast
+from contextlib import suppress
+from typing import Any
 
-import httpcore
-import httpx
-
+from .._flow import Answer, Send
+from .._http import httpcore
 from . import _resolve
+from ._content import Content
 from ._deadline import Deadline, shares
-from ._pool import core_request, core_url, extensions, factory_arguments
-from ._usage import Epoch, Usage
+from ._dialogue import READ, Dialogue, Epoch
+from ._exchange import answer, outgoing
+from ._pool import Proxy, Target, opened, proxy, ssl_context, target, tunnel
+
+BACKEND: Any = httpcore.AnyIOBackend()  # httpcore types it by whether anyio is there
 
 
-class AsyncStream(httpcore.AsyncNetworkStream):
+class AsyncConnection:
     """One connection."""
 
-    def __init__(self, inner: httpcore.AsyncNetworkStream, epoch: Epoch) -> None:
-        self._inner = inner
-        self._epoch = epoch
-        self._usage = Usage(epoch)
+    def __init__(self, stream: httpcore.AsyncNetworkStream, epoch: Epoch) -> None:
+        self.stream = stream
+        self.dialogue = Dialogue(epoch)
+        self._dirty = False
 
-    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = Deadline.of(timeout)
+    async def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
+        """Write a request and read until its answer is whole."""
+        with suppress(httpcore.WriteError):  # as in _sync
+            await self.stream.write(request, deadline.left(httpcore.WriteTimeout))
+        while not self.dialogue.hears(await self._read(deadline), content, deadline):
+            pass
+
+    async def _read(self, deadline: Deadline) -> bytes:
         try:
-            data = await self._inner.read(max_bytes, deadline.left(httpcore.ReadTimeout))
+            return await self.stream.read(READ, deadline.left(httpcore.ReadTimeout))
         except httpcore.ReadError:
-            self._usage.receives(deadline, b"")
+            self.dialogue.lost(deadline)
             raise
-        self._usage.receives(deadline, data)
-        return data
 
-    async def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        deadline = Deadline.of(timeout)
-        self._usage.sends(deadline, self._inner.get_extra_info("socket"))
-        await self._inner.write(buffer, deadline.left(httpcore.WriteTimeout))
-
-    async def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.AsyncNetworkStream:
-        deadline = Deadline.of(timeout)
-        deadline.uses(self._inner.get_extra_info("socket"))
-        left = deadline.left(httpcore.ConnectTimeout)
-        return AsyncStream(await self._inner.start_tls(ssl_context, server_hostname, left), self._epoch)
+    async def secure(self, host: str, deadline: Deadline) -> None:
+        """Speak TLS from here on."""
+        self.stream = await self.stream.start_tls(ssl_context(), host, deadline.left(httpcore.ConnectTimeout))
 
     async def settle(self) -> None:
-        """After an answer: look for bytes that TLS has taken from the socket already, where httpcore does not look."""
-        if self._inner.get_extra_info("ssl_object") is not None and not self._usage.dirty:
+        """After an answer: look for bytes that TLS has taken from the socket already, where `usable` does not look."""
+        if self.stream.get_extra_info("ssl_object") is not None:
             try:
-                await self._inner.read(1, 0)
+                await self.stream.read(1, 0)
             except httpcore.ReadTimeout:
                 return  # nothing is there
             except Exception:  # noqa: BLE001, S110 -- the answer is whole, whatever is wrong with its connection now
                 pass
-            self._usage.spoil()
+            self._dirty = True
+
+    @property
+    def clean(self) -> bool:
+        """Whether it may serve another request, as far as this side of it knows."""
+        return self.dialogue.clean and not self._dirty
+
+    @property
+    def usable(self) -> bool:
+        """As Connection.usable."""
+        return self.clean and not self.dialogue.expired and not self.stream.get_extra_info("is_readable")
 
     async def aclose(self) -> None:
-        await self._inner.aclose()
-
-    def get_extra_info(self, info: str) -> Any:
-        return (info == "is_readable" and self._usage.dirty) or self._inner.get_extra_info(info)
+        await self.stream.aclose()
 
 
-class AsyncBackend(httpcore.AsyncNetworkBackend):
-    """Makes connections."""
+async def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadline) -> AsyncConnection:
+    """A new connection, through a proxy if there is one."""
+    first = where if between is None else between
+    connection = AsyncConnection(await _reach(first.host, first.port, deadline), epoch)
+    try:
+        if between is not None and between.tls:
+            await connection.secure(between.host, deadline)
+        if between is not None and where.tls:
+            dialogue, authority = connection.dialogue, tunnel(where)
+            request = dialogue.asks("CONNECT", authority, [(b"Host", authority), *between.headers], b"")
+            await connection.exchange(request, Content(), deadline)
+            opened(dialogue.status)
+            connection.dialogue = Dialogue(epoch)
+        if where.tls:
+            await connection.secure(where.host, deadline)
+    except BaseException:
+        await connection.aclose()
+        raise
+    return connection
 
-    def __init__(self) -> None:
-        self.epoch = Epoch()
-        self._inner: Any = httpcore.AnyIOBackend()  # httpcore types it by whether anyio is there
 
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        deadline = Deadline.of(timeout)
-        # Waited for, not cancelled, because others may wait for the same look-up.
-        looking = asyncio.wrap_future(_resolve.look_up(host))
-        await asyncio.wait({looking}, timeout=deadline.left(httpcore.ConnectTimeout))
-        if not looking.done():
-            raise httpcore.ConnectTimeout("looking the host up")
+async def _reach(host: str, port: int, deadline: Deadline) -> httpcore.AsyncNetworkStream:
+    # Waited for, not cancelled, because others may wait for the same look-up.
+    looking = asyncio.wrap_future(_resolve.look_up(host))
+    await asyncio.wait({looking}, timeout=deadline.left(httpcore.ConnectTimeout))
+    if not looking.done():
+        raise httpcore.ConnectTimeout("looking the host up")
+    try:
+        addresses = looking.result()
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    failure: Exception = httpcore.ConnectError("the host has no address")
+    for address, share in shares(addresses, deadline):
         try:
-            addresses = looking.result()
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        failure: Exception = httpcore.ConnectError("the host has no address")
-        for address, share in shares(addresses, deadline):
-            made = asyncio.ensure_future(self._inner.connect_tcp(address, port, share, local_address, socket_options))
-            deadline.waits(made.cancel)
-            try:
-                return AsyncStream(await made, self.epoch)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-            except asyncio.CancelledError:
-                deadline.left(httpcore.ConnectTimeout)  # given up, or else really cancelled
-                raise
-        raise failure
+            made: httpcore.AsyncNetworkStream = await BACKEND.connect_tcp(address, port, share)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            failure = error
+        else:
+            return made
+    raise failure
 
 
 class AsyncPool:
     """The idle connections to one origin; the one that was used last serves first."""
 
-    def __init__(self, url: httpx.URL, backend: AsyncBackend) -> None:
-        self._factory = httpcore.AsyncConnectionPool(**factory_arguments(url, backend))
-        self._origin = core_url(url).origin
-        self._idle: deque[httpcore.AsyncConnectionInterface] = deque()
+    def __init__(self, where: Target, epoch: Epoch) -> None:
+        self._proxy = proxy(where)
+        self._epoch = epoch
+        self._idle: deque[AsyncConnection] = deque()
         self._closed = False
 
-    async def take(self) -> httpcore.AsyncConnectionInterface:
-        """A connection that is clean and open, or a new one."""
+    async def exchange(self, where: Target, send: Send, deadline: Deadline) -> Answer:
+        """Send one request and take its answer."""
+        connection, content = await self._take(where, deadline), Content()
+        try:
+            await connection.exchange(outgoing(connection.dialogue, send, where, self._proxy), content, deadline)
+            await connection.settle()  # before anybody else can take the connection
+            status, headers = connection.dialogue.status, connection.dialogue.headers
+        finally:
+            await self._give(connection)
+        return answer(status, headers, content)
+
+    async def _take(self, where: Target, deadline: Deadline) -> AsyncConnection:
         while self._idle:
             connection = self._idle.pop()
-            if not connection.has_expired():
+            if connection.usable:
                 return connection
             await connection.aclose()
-        return self._factory.create_connection(self._origin)
+        return await connect(where, self._proxy, self._epoch, deadline)
 
-    async def give(self, connection: httpcore.AsyncConnectionInterface) -> None:
-        """Take a connection back after its answer, and let go of those that have lain idle for too long."""
-        while self._idle and self._idle[0].has_expired():
-            await self._idle.popleft().aclose()
-        if connection.is_idle() and not connection.has_expired() and not self._closed:
+    async def _give(self, connection: AsyncConnection) -> None:
+        if connection.clean and not self._closed:
             self._idle.append(connection)
         else:
             await connection.aclose()
+        while self._idle and self._idle[0].dialogue.expired:
+            await self._idle.popleft().aclose()
 
     async def aclose(self) -> None:
         """Close the idle connections; one that is in use is closed when it is given back."""
@@ -140,53 +155,26 @@ class AsyncPool:
             await self._idle.pop().aclose()
 
 
-class AsyncTransport(httpx.AsyncBaseTransport):
-    """What an httpx.AsyncClient takes; one pool for each origin."""
+class AsyncConnections:
+    """All connections of our own in one event loop; a pool for each origin."""
 
     def __init__(self) -> None:
-        self._backend = AsyncBackend()
-        self._pools: dict[tuple[str, bytes], AsyncPool] = {}
+        self._epoch = Epoch()
+        self._pools: dict[tuple[bool, bytes], AsyncPool] = {}
+
+    async def exchange(self, send: Send, deadline: Deadline) -> Answer:
+        """Send one request and take its answer."""
+        where = target(send.url)
+        origin = (where.tls, where.authority)
+        pool = self._pools.get(origin)
+        if pool is None:
+            pool = self._pools[origin] = AsyncPool(where, self._epoch)
+        return await pool.exchange(where, send, deadline)
 
     def renew(self) -> None:
         """Let no connection that exists now serve another request."""
-        self._backend.epoch.renew()
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        origin = (request.url.scheme, request.url.netloc)
-        pool = self._pools.get(origin)
-        if pool is None:
-            pool = self._pools[origin] = AsyncPool(request.url, self._backend)
-        connection = await pool.take()
-        try:
-            answer = await connection.handle_async_request(core_request(request))
-        except BaseException:
-            await pool.give(connection)
-            raise
-        settle = extensions(answer)["network_stream"].settle  # ours, whatever lies between
-        body = AsyncBody(answer.stream, settle, partial(pool.give, connection))
-        return httpx.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions(answer))
+        self._epoch.renew()
 
     async def aclose(self) -> None:
         for pool in self._pools.values():
             await pool.aclose()
-
-
-class AsyncBody(httpx.AsyncByteStream):
-    """The body of an answer, as httpx takes it; it gives its connection back when it is closed."""
-
-    def __init__(
-        self, inner: Any, settle: Callable[[], Awaitable[None]], give_back: Callable[[], Awaitable[None]]
-    ) -> None:
-        self._inner = inner
-        self._settle = settle
-        self._give_back = give_back
-
-    def __aiter__(self) -> AsyncIterator[bytes]:
-        return cast(AsyncIterator[bytes], self._inner.__aiter__())
-
-    async def aclose(self) -> None:
-        try:
-            await self._inner.aclose()
-            await self._settle()  # before anybody else can take the connection
-        finally:
-            await self._give_back()

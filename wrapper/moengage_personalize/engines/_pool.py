@@ -1,66 +1,84 @@
-"""What the connections of both transports are made with: certificates, and proxies from the environment."""
+"""Where requests lead, and what connections are made with: certificates, and proxies from the environment."""
 
 from __future__ import annotations
 
 import ssl
-from functools import cache
-from typing import Any
+from base64 import b64encode
+from functools import cache, lru_cache
 from urllib.request import getproxies, proxy_bypass
 
-import httpcore
-import httpx
+from attrs import frozen
+
+from .._http import httpcore, httpx
+from ._dialogue import Headers
 
 MAX_CONNECTIONS = 100
-# Seconds. Below the idle limits of common load balancers (60 and more), so that they seldom close first.
-IDLE_EXPIRY = 30.0
+PORTS = {"http": 80, "https": 443}
+
+
+@frozen
+class Target:
+    """A URL in the parts that a request needs."""
+
+    host: str
+    port: int
+    tls: bool
+    authority: bytes
+    """The value of the Host header."""
+    path: bytes
+
+
+@lru_cache(maxsize=64)
+def target(url: str) -> Target:
+    """A client asks a handful of URLs, again and again."""
+    given = httpx.URL(url)
+    port = given.port or PORTS[given.scheme]
+    return Target(given.raw_host.decode("ascii"), port, given.scheme == "https", given.netloc, given.raw_path)
 
 
 @cache
 def ssl_context() -> ssl.SSLContext:
     """One for the process, because making one takes 25 ms; SSL_CERT_FILE and SSL_CERT_DIR are read when it is made."""
-    return httpx.create_ssl_context()
+    context = httpx.create_ssl_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
 
 
-def factory_arguments(url: httpx.URL, backend: Any) -> dict[str, Any]:
-    """The arguments of httpcore's pools, which are used only for what they make: connections to this origin.
+@frozen
+class Proxy:
+    """What lies between, and what it wants to be told."""
 
-    Which connection serves which request is decided here, because httpcore goes through all connections and all waiting
-    requests at each step: with 256 tasks at once 80 calls a second were left.
-    """
-    return {
-        "ssl_context": ssl_context(),
-        "proxy": _proxy(url),
-        "keepalive_expiry": IDLE_EXPIRY,
-        "network_backend": backend,
-    }
+    host: str
+    port: int
+    tls: bool
+    headers: Headers
 
 
-def core_url(url: httpx.URL) -> httpcore.URL:
-    """The same URL as httpcore takes it."""
-    return httpcore.URL(scheme=url.raw_scheme, host=url.raw_host, port=url.port, target=url.raw_path)
-
-
-def core_request(request: httpx.Request) -> httpcore.Request:
-    """The same request as httpcore takes it."""
-    return httpcore.Request(
-        request.method,
-        core_url(request.url),
-        headers=request.headers.raw,
-        content=request.stream,
-        extensions=request.extensions,
-    )
-
-
-def extensions(answer: Any) -> dict[str, Any]:
-    """What httpcore says beside an answer, as httpx takes it."""
-    return dict(answer.extensions)
-
-
-def _proxy(url: httpx.URL) -> httpcore.Proxy | None:
-    """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, which httpx reads only for transports of its own."""
+def proxy(where: Target) -> Proxy | None:
+    """HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, which httpx reads only for connections of its own."""
     found = getproxies()
-    address = found.get(url.scheme) or found.get("all")
-    if not address or proxy_bypass(url.host):
+    address = found.get("https" if where.tls else "http") or found.get("all")
+    if not address or proxy_bypass(where.host):
         return None
-    proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
-    return httpcore.Proxy(core_url(proxy.url), auth=proxy.raw_auth)
+    given = httpx.Proxy(address if "://" in address else f"http://{address}")
+    if given.url.scheme not in PORTS:
+        raise httpcore.UnsupportedProtocol(f"expected an http or https proxy, got {given.url.scheme}")
+    headers = [] if given.raw_auth is None else [(b"Proxy-Authorization", _basic(*given.raw_auth))]
+    to = target(str(given.url.copy_with(username=None, password=None)))
+    return Proxy(to.host, to.port, to.tls, headers)
+
+
+def tunnel(where: Target) -> bytes:
+    """What a proxy is asked to connect to."""
+    host = f"[{where.host}]" if ":" in where.host else where.host
+    return f"{host}:{where.port}".encode()
+
+
+def opened(status: int) -> None:
+    """Raise what it means when a proxy does not connect."""
+    if not 200 <= status < 300:
+        raise httpcore.ProxyError(f"expected the proxy to connect, got status {status}")
+
+
+def _basic(user: bytes, password: bytes) -> bytes:
+    return b"Basic " + b64encode(user + b":" + password)

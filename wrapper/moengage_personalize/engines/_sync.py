@@ -1,124 +1,134 @@
-"""A sync transport for httpx whose every step ends by the deadline of the call.
+"""Connections whose every step ends by the deadline of the call: h11 over the streams of httpcore.
 
-Law of this module: nothing is read or written past the deadline, and a connection that cannot be proven clean says that
-it is readable, which httpcore takes for closed by the server. Only httpcore's public interfaces are used.
+Law of this module: nothing is read or written past the deadline, and a connection that is not clean is closed. Only
+httpcore's public interfaces are used.
 """
 
 from __future__ import annotations
 
-import ssl
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import TimeoutError as LookUpTimeout
 from contextlib import suppress
-from functools import partial
-from typing import Any, cast
 
-import httpcore
-import httpx
-
+from .._flow import Answer, Send
+from .._http import httpcore
 from . import _resolve
+from ._content import Content
 from ._deadline import Deadline, shares
-from ._pool import core_request, core_url, extensions, factory_arguments
-from ._usage import Epoch, Usage
+from ._dialogue import READ, Dialogue, Epoch
+from ._exchange import answer, outgoing
+from ._pool import Proxy, Target, opened, proxy, ssl_context, target, tunnel
 
-PIECE = 16 * 1024
+PIECE = 16 * 1024  # bytes
+BACKEND: httpcore.NetworkBackend = httpcore.SyncBackend()
 
 
-class Stream(httpcore.NetworkStream):
+class Connection:
     """One connection."""
 
-    def __init__(self, inner: httpcore.NetworkStream, epoch: Epoch) -> None:
-        self._inner = inner
-        self._epoch = epoch
-        self._usage = Usage(epoch)
+    def __init__(self, stream: httpcore.NetworkStream, epoch: Epoch) -> None:
+        self.stream = stream
+        self.dialogue = Dialogue(epoch)
 
-    def read(self, max_bytes: int, timeout: float | None = None) -> bytes:
-        deadline = Deadline.of(timeout)
+    def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
+        """Write a request and read until its answer is whole, in one piece where it is small."""
+        with suppress(httpcore.WriteError):  # the server may have answered before it closed
+            for start in range(0, len(request), PIECE):
+                self.stream.write(request[start : start + PIECE], deadline.left(httpcore.WriteTimeout))
+        while not self.dialogue.hears(self._read(deadline), content, deadline):
+            pass
+
+    def _read(self, deadline: Deadline) -> bytes:
         try:
-            data = self._inner.read(max_bytes, deadline.left(httpcore.ReadTimeout))
+            return self.stream.read(READ, deadline.left(httpcore.ReadTimeout))
         except httpcore.ReadError:
-            self._usage.receives(deadline, b"")
+            self.dialogue.lost(deadline)
             raise
-        self._usage.receives(deadline, data)
-        return data
 
-    def write(self, buffer: bytes, timeout: float | None = None) -> None:
-        deadline = Deadline.of(timeout)
-        self._usage.sends(deadline, self._inner.get_extra_info("socket"))
-        for start in range(0, len(buffer), PIECE):
-            self._inner.write(buffer[start : start + PIECE], deadline.left(httpcore.WriteTimeout))
+    def secure(self, host: str, deadline: Deadline) -> None:
+        """Speak TLS from here on."""
+        self.stream = self.stream.start_tls(ssl_context(), host, deadline.left(httpcore.ConnectTimeout))
 
-    def start_tls(
-        self, ssl_context: ssl.SSLContext, server_hostname: str | None = None, timeout: float | None = None
-    ) -> httpcore.NetworkStream:
-        left = Deadline.of(timeout).left(httpcore.ConnectTimeout)
-        return Stream(self._inner.start_tls(ssl_context, server_hostname, left), self._epoch)
+    @property
+    def usable(self) -> bool:
+        """Whether it may serve another request: clean, not too old, and nothing has come since, not even its end."""
+        dialogue = self.dialogue
+        return dialogue.clean and not dialogue.expired and not self.stream.get_extra_info("is_readable")
 
     def close(self) -> None:
-        self._inner.close()
-
-    def get_extra_info(self, info: str) -> Any:
-        return (info == "is_readable" and self._usage.dirty) or self._inner.get_extra_info(info)
+        self.stream.close()
 
 
-class Backend(httpcore.NetworkBackend):
-    """Makes connections."""
+def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadline) -> Connection:
+    """A new connection, through a proxy if there is one."""
+    first = where if between is None else between
+    connection = Connection(_reach(first.host, first.port, deadline), epoch)
+    try:
+        if between is not None and between.tls:
+            connection.secure(between.host, deadline)
+        if between is not None and where.tls:
+            dialogue, authority = connection.dialogue, tunnel(where)
+            request = dialogue.asks("CONNECT", authority, [(b"Host", authority), *between.headers], b"")
+            connection.exchange(request, Content(), deadline)
+            opened(dialogue.status)
+            connection.dialogue = Dialogue(epoch)
+        if where.tls:
+            connection.secure(where.host, deadline)
+    except BaseException:
+        connection.close()
+        raise
+    return connection
 
-    def __init__(self) -> None:
-        self.epoch = Epoch()
-        self._inner = httpcore.SyncBackend()
 
-    def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,
-        local_address: str | None = None,
-        socket_options: Iterable[httpcore.SOCKET_OPTION] | None = None,
-    ) -> httpcore.NetworkStream:
-        deadline = Deadline.of(timeout)
+def _reach(host: str, port: int, deadline: Deadline) -> httpcore.NetworkStream:
+    try:
+        addresses = _resolve.look_up(host).result(deadline.left(httpcore.ConnectTimeout))
+    except LookUpTimeout as error:
+        raise httpcore.ConnectTimeout("looking the host up") from error
+    except OSError as error:
+        raise httpcore.ConnectError(str(error)) from error
+    failure: Exception = httpcore.ConnectError("the host has no address")
+    for address, share in shares(addresses, deadline):
         try:
-            addresses = _resolve.look_up(host).result(deadline.left(httpcore.ConnectTimeout))
-        except LookUpTimeout as error:
-            raise httpcore.ConnectTimeout("looking the host up") from error
-        except OSError as error:
-            raise httpcore.ConnectError(str(error)) from error
-        failure: Exception = httpcore.ConnectError("the host has no address")
-        for address, share in shares(addresses, deadline):
-            try:
-                made = self._inner.connect_tcp(address, port, share, local_address, socket_options)
-                return Stream(made, self.epoch)
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-                failure = error
-        raise failure
+            return BACKEND.connect_tcp(address, port, share)
+        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
+            failure = error
+    raise failure
 
 
 class Pool:
     """The idle connections to one origin; the one that was used last serves first."""
 
-    def __init__(self, url: httpx.URL, backend: Backend) -> None:
-        self._factory = httpcore.ConnectionPool(**factory_arguments(url, backend))
-        self._origin = core_url(url).origin
-        self._idle: deque[httpcore.ConnectionInterface] = deque()
+    def __init__(self, where: Target, epoch: Epoch) -> None:
+        self._proxy = proxy(where)
+        self._epoch = epoch
+        self._idle: deque[Connection] = deque()
         self._closed = False
 
-    def take(self) -> httpcore.ConnectionInterface:
-        """A connection that is clean and open, or a new one."""
+    def exchange(self, where: Target, send: Send, deadline: Deadline) -> Answer:
+        """Send one request and take its answer."""
+        connection, content = self._take(where, deadline), Content()
+        try:
+            connection.exchange(outgoing(connection.dialogue, send, where, self._proxy), content, deadline)
+            status, headers = connection.dialogue.status, connection.dialogue.headers
+        finally:
+            self._give(connection)
+        return answer(status, headers, content)
+
+    def _take(self, where: Target, deadline: Deadline) -> Connection:
         with suppress(IndexError):  # no idle one is left
-            while (connection := self._idle.pop()).has_expired():
+            while not (connection := self._idle.pop()).usable:
                 connection.close()
             return connection
-        return self._factory.create_connection(self._origin)
+        return connect(where, self._proxy, self._epoch, deadline)
 
-    def give(self, connection: httpcore.ConnectionInterface) -> None:
-        """Take a connection back after its answer, and let go of those that have lain idle for too long."""
-        if connection.is_idle() and not self._closed:
+    def _give(self, connection: Connection) -> None:
+        if connection.dialogue.clean and not self._closed:
             self._idle.append(connection)
         else:
             connection.close()
         with suppress(IndexError):  # another thread was faster
-            while self._idle[0].has_expired():
+            while self._idle[0].dialogue.expired:
                 self._idle.popleft().close()
 
     def close(self) -> None:
@@ -128,48 +138,26 @@ class Pool:
             self._idle.pop().close()
 
 
-class Transport(httpx.BaseTransport):
-    """What an httpx.Client takes; one pool for each origin."""
+class Connections:
+    """All connections of our own in one process; a pool for each origin."""
 
     def __init__(self) -> None:
-        self._backend = Backend()
-        self._pools: dict[tuple[str, bytes], Pool] = {}
+        self._epoch = Epoch()
+        self._pools: dict[tuple[bool, bytes], Pool] = {}
+
+    def exchange(self, send: Send, deadline: Deadline) -> Answer:
+        """Send one request and take its answer."""
+        where = target(send.url)
+        origin = (where.tls, where.authority)
+        pool = self._pools.get(origin)
+        if pool is None:  # of two threads that come here at once, one pool stays
+            pool = self._pools.setdefault(origin, Pool(where, self._epoch))
+        return pool.exchange(where, send, deadline)
 
     def renew(self) -> None:
         """Let no connection that exists now serve another request."""
-        self._backend.epoch.renew()
-
-    def handle_request(self, request: httpx.Request) -> httpx.Response:
-        origin = (request.url.scheme, request.url.netloc)
-        pool = self._pools.get(origin)
-        if pool is None:  # of two threads that come here at once, one pool stays
-            pool = self._pools.setdefault(origin, Pool(request.url, self._backend))
-        connection = pool.take()
-        try:
-            answer = connection.handle_request(core_request(request))
-        except BaseException:
-            pool.give(connection)
-            raise
-        body = Body(answer.stream, partial(pool.give, connection))
-        return httpx.Response(answer.status, headers=answer.headers, stream=body, extensions=extensions(answer))
+        self._epoch.renew()
 
     def close(self) -> None:
         for pool in self._pools.values():
             pool.close()
-
-
-class Body(httpx.SyncByteStream):
-    """The body of an answer, as httpx takes it; it gives its connection back when it is closed."""
-
-    def __init__(self, inner: Any, give_back: Callable[[], None]) -> None:
-        self._inner = inner
-        self._give_back = give_back
-
-    def __iter__(self) -> Iterator[bytes]:
-        return cast(Iterator[bytes], iter(self._inner))
-
-    def close(self) -> None:
-        try:
-            self._inner.close()
-        finally:
-            self._give_back()

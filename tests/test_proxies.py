@@ -1,0 +1,166 @@
+"""Proxies and certificates from the environment: a real proxy on 127.0.0.1 between the client and the server."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+from faces import Face
+from faultserver import FaultServer
+
+from moengage_personalize import ConnectionFailed
+from moengage_personalize.engines import _pool
+
+
+class Proxy:
+    """Connects to whatever it is asked for, on this machine, and keeps the heads of what it was asked."""
+
+    def __init__(self, context: ssl.SSLContext | None, status: int) -> None:
+        self.heads: list[bytes] = []
+        self.port = 0
+        self._context = context
+        self._status = status
+        self._loop = asyncio.new_event_loop()
+        self._listening = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+        self._listening.wait()
+
+    def close(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+
+    def _run(self) -> None:
+        self._loop.set_exception_handler(lambda *_: None)  # of connections that are cut as the test ends
+        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context))
+        self.port = server.sockets[0].getsockname()[1]
+        self._listening.set()
+        self._loop.run_forever()
+        server.close()
+        for task in asyncio.all_tasks(self._loop):
+            task.cancel()
+        self._loop.run_until_complete(asyncio.sleep(0.05))
+        self._loop.close()
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            head = await reader.readuntil(b"\r\n\r\n")
+            self.heads.append(head)
+            if self._status != 200:
+                writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % self._status)
+                writer.close()
+                return
+            port = int(head.split(b" ")[1].rpartition(b":")[2])
+            there, onward = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+            await asyncio.gather(pump(reader, onward), pump(there, writer))
+
+
+async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await reader.read(65536):
+            writer.write(data)
+            await writer.drain()
+        writer.close()
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[FaultServer]:
+    with FaultServer() as server:
+        yield server
+
+
+@pytest.fixture(autouse=True)
+def trust(server: FaultServer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    bundle = tmp_path / "ca.pem"
+    bundle.write_bytes(server.ca_pem())
+    monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.lower(), raising=False)
+    _pool.ssl_context.cache_clear()
+    yield
+    _pool.ssl_context.cache_clear()
+
+
+@contextmanager
+def proxy(context: ssl.SSLContext | None = None, status: int = 200) -> Iterator[Proxy]:
+    made = Proxy(context, status)
+    made.start()
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_a_request_with_tls_goes_through_a_tunnel(
+    face: Face, server: FaultServer, monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    context = server._certificates.contexts["good"] if scheme == "https" else None
+    with proxy(context) as between:
+        monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://me:secret@localhost:{between.port}")
+        client = face.client(base_url=server.url("good", tls=True), timeout=5)
+        for visitor in ("first", "second"):
+            assert face.fetch(client, "a", customer_id=visitor)["a"]["Title"] == visitor
+        face.close(client)
+    (head,) = between.heads  # one tunnel serves both
+    assert head.startswith(b"CONNECT localhost:")
+    assert b"proxy-authorization: basic bwu6c2vjcmv0\r\n" in head.lower()
+    assert b"authorization: basic u0fo" not in head.lower()  # the service's own stays in the tunnel
+
+
+def test_a_host_that_needs_no_proxy_is_reached_without(
+    face: Face, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "localhost")
+    client = face.client(base_url=server.url("good", tls=True), timeout=5)
+    assert "a" in face.fetch(client, "a")
+
+
+def test_a_proxy_that_refuses_is_a_failed_connection(
+    face: Face, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with proxy(status=407) as between:
+        monkeypatch.setenv("ALL_PROXY", f"127.0.0.1:{between.port}")
+        client = face.client(base_url=server.url("good", tls=True), timeout=5, max_retries=0)
+        with pytest.raises(ConnectionFailed, match="got ProxyError: expected the proxy to connect, got status 407"):
+            face.fetch(client, "a")
+        face.close(client)
+
+
+def test_a_proxy_of_another_kind_is_refused(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
+    client = face.client(base_url="https://api.test/v1", max_retries=0)
+    with pytest.raises(ConnectionFailed, match="expected an http or https proxy, got socks5"):
+        face.fetch(client, "a")
+
+
+def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(
+    face: Face, server: FaultServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    _pool.ssl_context.cache_clear()
+    client = face.client(base_url=server.url("good", tls=True), timeout=5, max_retries=0)
+    with pytest.raises(ConnectionFailed, match=r"(?i)certificate.verify.failed"):
+        face.fetch(client, "a")
+
+
+@pytest.mark.parametrize(
+    ("url", "authority"),
+    [
+        ("https://api.test/v1", b"api.test:443"),
+        ("https://[::1]:8443/v1", b"[::1]:8443"),
+        ("https://bücher.test", b"xn--bcher-kva.test:443"),
+    ],
+)
+def test_a_tunnel_leads_to_host_and_port(url: str, authority: bytes) -> None:
+    assert _pool.tunnel(_pool.target(url)) == authority
