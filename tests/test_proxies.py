@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
@@ -25,42 +25,55 @@ class Proxy:
         self.port = 0
         self._context = context
         self._status = status
-        self._loop = asyncio.new_event_loop()
+        self._tasks: set[asyncio.Task[None] | None] = set()
+        self._loop: asyncio.AbstractEventLoop
+        self._closing: asyncio.Event
         self._listening = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread = threading.Thread(target=lambda: asyncio.run(self._run()), daemon=True)
 
     def start(self) -> None:
         self._thread.start()
         self._listening.wait()
 
     def close(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._loop.call_soon_threadsafe(self._closing.set)
         self._thread.join()
 
-    def _run(self) -> None:
-        self._loop.set_exception_handler(lambda *_: None)  # of connections that are cut as the test ends
-        server = self._loop.run_until_complete(asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context))
+    async def _run(self) -> None:
+        self._loop, self._closing = asyncio.get_running_loop(), asyncio.Event()
+        server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=self._context)
         self.port = server.sockets[0].getsockname()[1]
         self._listening.set()
-        self._loop.run_forever()
+        await self._closing.wait()
         server.close()
-        for task in asyncio.all_tasks(self._loop):
-            task.cancel()
-        self._loop.run_until_complete(asyncio.sleep(0.05))
-        self._loop.close()
+        await asyncio.gather(*filter(None, self._tasks))
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            head = await reader.readuntil(b"\r\n\r\n")
-            self.heads.append(head)
+        self._tasks.add(asyncio.current_task())
+        async with closing(writer):
+            self.heads.append(await reader.readuntil(b"\r\n\r\n"))
             if self._status != 200:
                 writer.write(b"HTTP/1.1 %d No\r\nContent-Length: 0\r\n\r\n" % self._status)
-                writer.close()
                 return
-            port = int(head.split(b" ")[1].rpartition(b":")[2])
+            port = int(self.heads[-1].split(b" ")[1].rpartition(b":")[2])
             there, onward = await asyncio.open_connection("127.0.0.1", port)
-            writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
-            await asyncio.gather(pump(reader, onward), pump(there, writer))
+            async with closing(onward):
+                writer.write(b"HTTP/1.1 200 Connection established\r\n\r\n")
+                ways = [asyncio.create_task(pump(reader, onward)), asyncio.create_task(pump(there, writer))]
+                await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
+                for way in ways:
+                    way.cancel()
+                await asyncio.wait(ways)
+
+
+@asynccontextmanager
+async def closing(writer: asyncio.StreamWriter) -> AsyncIterator[None]:
+    try:
+        yield
+    finally:
+        writer.close()
+        with suppress(OSError):
+            await writer.wait_closed()
 
 
 async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -68,7 +81,6 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         while data := await reader.read(65536):
             writer.write(data)
             await writer.drain()
-        writer.close()
 
 
 @pytest.fixture(scope="module")
