@@ -24,6 +24,7 @@ ROOMS = [
     "_client",
     "_async_client",
     "_companion",
+    "_page",
     "_async_reporter",
     "_reporter",
     "_delivery",

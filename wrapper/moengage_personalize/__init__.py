@@ -39,6 +39,7 @@ from ._errors import (
 from ._experiences import Experience, Experiences
 from ._metadata import ExperienceMetadata
 from ._outbox import ReporterStats
+from ._page import AsyncPage, Page
 from ._reporter import Reporter
 from ._session import InSession
 from ._settings import CircuitBreaker, DataCenter
@@ -48,6 +49,7 @@ from .events import ExperienceEvent
 __all__ = [
     "APIError",
     "AsyncHttpxEngine",
+    "AsyncPage",
     "AsyncPersonalizeClient",
     "AsyncReporter",
     "AuthenticationFailed",
@@ -68,6 +70,7 @@ __all__ = [
     "InSession",
     "InvalidRequestError",
     "MalformedResponse",
+    "Page",
     "PermissionDenied",
     "PersonalizeClient",
     "PersonalizeError",

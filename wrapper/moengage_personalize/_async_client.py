@@ -6,14 +6,16 @@ Law of this module: that of _client; meaning that is not here cannot differ from
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 from . import _wire
 from ._base import Asked, Keys, nothing, raised
 from ._companion import AsyncCompanion
 from ._drive import together_async
-from ._errors import PersonalizeError, guarded_async
+from ._errors import PersonalizeError, guarded, guarded_async
 from ._experiences import Experiences
+from ._page import AsyncPage
 from ._parts import merge
 from ._session import InSession
 from .engines import AsyncEngine, AsyncHttpxEngine
@@ -53,6 +55,37 @@ class AsyncPersonalizeClient(AsyncCompanion):
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: as PersonalizeClient.fetch_or_empty."""
         return self._told(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+
+    @guarded
+    def page(
+        self,
+        *,
+        customer_id: str | None = None,
+        user_identifiers: Mapping[str, Any] | str | None = None,
+        in_session: InSession | None = None,
+        timeout: float | None = None,
+        linger: float = 0.0,
+    ) -> AsyncPage:
+        """Make what one page render asks: as PersonalizeClient.page; what tasks ask for together is one request.
+
+        Args:
+            customer_id: as for `fetch_or_empty`, whose promises all requests of the page have; likewise the next three.
+            user_identifiers: others.
+            in_session: what is known of the visit itself.
+            timeout: seconds for each request of the page, from when it is sent.
+            linger: seconds that a key waits for others before that; with 0, until all tasks that are ready had a turn.
+
+        Raises:
+            InvalidRequestError: a `linger` that is negative or not finite.
+        """
+        asked = partial(
+            self.fetch_or_empty,
+            customer_id=customer_id,
+            user_identifiers=user_identifiers,
+            in_session=in_session,
+            timeout=timeout,
+        )
+        return AsyncPage(asked, self._told, linger)
 
     async def _fetch(self, asked: Asked) -> Experiences:
         try:

@@ -7,6 +7,7 @@ again in _flow, and how it reaches the network in an engine.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Self
 
 from . import _wire
@@ -15,6 +16,7 @@ from ._companion import Companion
 from ._drive import together
 from ._errors import PersonalizeError, guarded
 from ._experiences import Experiences
+from ._page import Page
 from ._parts import merge
 from ._session import InSession
 from .engines import Engine, HttpxEngine
@@ -79,6 +81,31 @@ class PersonalizeClient(Companion):
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: keep what came, and tell why in `.error` and the log."""
         return self._told(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+
+    def page(
+        self,
+        *,
+        customer_id: str | None = None,
+        user_identifiers: Mapping[str, Any] | str | None = None,
+        in_session: InSession | None = None,
+        timeout: float | None = None,
+    ) -> Page:
+        """Make what one page render asks, so that its components ask on their own and each key is asked for once.
+
+        Args:
+            customer_id: as for `fetch_or_empty`, whose promises all requests of the page have; likewise the next two.
+            user_identifiers: others.
+            in_session: what is known of the visit itself.
+            timeout: seconds for each request of the page, from when it is begun; instead of the client's.
+        """
+        asked = partial(
+            self.fetch_or_empty,
+            customer_id=customer_id,
+            user_identifiers=user_identifiers,
+            in_session=in_session,
+            timeout=timeout,
+        )
+        return Page(asked, self._told)
 
     def _fetch(self, asked: Asked) -> Experiences:
         try:

@@ -51,12 +51,12 @@ def question(keys: object, customer_id: object, user_identifiers: object, in_ses
         raise InvalidRequestError(f"expected in_session to be an InSession, got {type(session).__name__}")
     if not is_mapping(user_identifiers):
         user_identifiers = text("user_identifiers", user_identifiers, "a mapping or a non-empty str")
-    return Question(_keys(keys), text("customer_id", customer_id), user_identifiers or None, session)
+    asked = None if keys is None else experience_keys(keys)
+    return Question(asked, text("customer_id", customer_id), user_identifiers or None, session)
 
 
-def _keys(keys: object) -> tuple[str, ...] | None:
-    if keys is None:
-        return None
+def experience_keys(keys: object) -> tuple[str, ...]:
+    """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
     if isinstance(keys, bytes) or is_mapping(keys) or not is_iterable(keys):
         raise InvalidRequestError(f"expected experience keys as a str or an iterable of str, got {type(keys).__name__}")
     asked = [keys] if isinstance(keys, str) else list(keys)
