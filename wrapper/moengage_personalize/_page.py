@@ -50,7 +50,7 @@ class Ledger(Generic[R]):
         return f"{type(self).__name__}({list(self._asked)!r}, error={self.error!r})"
 
     def _checked(self, keys: object) -> tuple[str, ...]:
-        """The keys; none, and the error kept and logged, where they cannot be asked for: they would cost others theirs."""
+        """The keys; none, and the error kept and logged, where they cannot be asked for: others would suffer."""
         try:
             asked = experience_keys(keys)
             _json.written(asked, "experience keys")
