@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from enum import Enum
 from typing import Any
 
 import pytest
@@ -133,6 +134,15 @@ def test_an_in_session_is_frozen_and_shows_nothing_of_the_visitor() -> None:
 
 def test_what_a_request_left_empty_is_not_sent() -> None:
     assert InSession(ip_address="", user_agent="") == InSession()
+
+
+def test_a_key_may_be_a_member_of_an_enum() -> None:
+    class Key(str, Enum):  # noqa: UP042 -- of a StrEnum, str() is the value
+        HERO = "hero"
+
+    (ask,) = make_plan([Key.HERO, "hero"]).asks
+    assert ask.keys == {"hero"}
+    assert b'"experience_key":["hero"]' in ask.send.body
 
 
 @given(keys=st.lists(st.text("abc", min_size=1, max_size=4), max_size=120))

@@ -59,11 +59,12 @@ def experience_keys(keys: object) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
     if isinstance(keys, bytes) or is_mapping(keys) or not is_iterable(keys):
         raise InvalidRequestError(f"expected experience keys as a str or an iterable of str, got {type(keys).__name__}")
-    asked = [keys] if isinstance(keys, str) else list(keys)
-    for key in asked:
+    once: dict[str, None] = {}
+    for key in [keys] if isinstance(keys, str) else keys:
         if not isinstance(key, str) or not key.strip():
             raise InvalidRequestError(f"expected an experience key to be a non-empty str, got {key!r}")
-    return tuple(dict.fromkeys(str(key) for key in asked))
+        once[str.__str__(key)] = None  # not str(key), which of a member of an Enum would be the name
+    return tuple(once)
 
 
 def is_iterable(value: object) -> TypeGuard[Iterable[object]]:
