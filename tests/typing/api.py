@@ -11,6 +11,7 @@ import httpx
 from moengage_personalize import (
     APIError,
     AsyncHttpxEngine,
+    AsyncPage,
     AsyncPersonalizeClient,
     AsyncReporter,
     DataCenter,
@@ -23,6 +24,7 @@ from moengage_personalize import (
     HttpxEngine,
     InSession,
     MalformedResponse,
+    Page,
     PersonalizeClient,
     PersonalizeError,
     RateLimit,
@@ -117,3 +119,22 @@ async def report(asked: AsyncPersonalizeClient) -> None:
         assert_type(in_background, AsyncReporter)
         in_background.put(event)
         assert_type(await in_background.close(), bool)
+
+
+shared = client.page(customer_id="me", user_identifiers={"u_em": "x"}, in_session=session, timeout=0.3)
+assert_type(shared, Page)
+shared.prefetch(["a", "b"])
+assert_type(shared.experience("a"), Experience | None)
+assert_type(shared.value("a", "Title", "default"), Any | str)
+assert_type(shared.contexts(), dict[str, ExperienceContext])
+assert_type(shared.error, PersonalizeError | None)
+assert shared.reason("a") != "surved"  # type: ignore[comparison-overlap]  # pyright: ignore
+client.page("positional")  # type: ignore[call-arg]  # pyright: ignore
+client.page(linger=0.1)  # type: ignore[call-arg]  # pyright: ignore
+
+
+async def components(asked: AsyncPersonalizeClient) -> None:
+    assert_type(asked.page(linger=0.005), AsyncPage)
+    asked.page().prefetch(key for key in "ab")
+    assert_type(await asked.page().experience("a"), Experience | None)
+    assert_type(await asked.page().value("a", "Title", None), Any | None)
