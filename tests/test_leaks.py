@@ -12,7 +12,13 @@ import pytest
 from faces import Face
 from servers import answers, cuts_off, hangs, hangs_up, serving
 
-from moengage_personalize import ExperienceContext, InSession, PersonalizeError
+from moengage_personalize import (
+    AsyncPersonalizeClient,
+    ExperienceContext,
+    InSession,
+    InvalidRequestError,
+    PersonalizeError,
+)
 
 KEY, CUSTOMER, MAIL, ADDRESS = "canary-key", "canary-customer", "canary@example.com", "203.0.113.199"
 TOKEN = base64.b64encode(f"WS:{KEY}".encode()).decode()
@@ -83,6 +89,15 @@ def test_no_refusal_of_arguments_leaks(face: Face, changed: dict[str, Any], capl
     client = face.client(workspace_id="WS", api_key=KEY, base_url="http://127.0.0.1:9/v1")
     with pytest.raises(PersonalizeError) as caught:
         face.fetch(client, **asked(**changed))
+    check(caught.value, caplog)
+
+
+def test_no_refusal_of_a_page_leaks(caplog: pytest.LogCaptureFixture) -> None:
+    visitor = asked()
+    del visitor["keys"]
+    client = AsyncPersonalizeClient("WS", KEY, base_url="http://host/v1")
+    with pytest.raises(InvalidRequestError) as caught:
+        client.page(**visitor, linger=-1)
     check(caught.value, caplog)
 
 

@@ -50,7 +50,7 @@ class Ledger(Generic[R]):
         return f"{type(self).__name__}({list(self._asked)!r}, error={self.error!r})"
 
     def _checked(self, keys: object) -> tuple[str, ...]:
-        """The keys; none, and the error kept and logged, where they cannot be asked for: others would suffer."""
+        """The keys, or none and an error, kept and logged: one that cannot be asked for costs the others, too."""
         try:
             asked = experience_keys(keys)
             _json.written(asked, "experience keys")
@@ -59,12 +59,12 @@ class Ledger(Generic[R]):
             return ()
         return asked
 
-    def _enter(self, keys: Iterable[str], made: Callable[[list[str]], R]) -> R | None:
-        """Have those that are new travel in one request, which is made of them, or was; None if none is new."""
+    def _enter(self, keys: Iterable[str], taken: Callable[[list[str]], R]) -> R | None:
+        """Note those that are new, with the request that takes them, and give it; None if none is new."""
         new = [key for key in keys if key not in self._asked]
         if not new:
             return None
-        request = made(new)
+        request = taken(new)
         self._asked.update(dict.fromkeys(new, request))
         return request
 
