@@ -156,7 +156,7 @@ def test_more_keys_than_a_request_takes_are_split(face: Face) -> None:
 
 
 def test_a_request_that_fails_costs_its_own_keys_and_once_is_once(face: Face, caplog: pytest.LogCaptureFixture) -> None:
-    with serving(then_closes(answers(401, b"")), serves("a", "b", "c")) as server:
+    with serving(then_closes(answers(401, b"", "connection: close")), serves("a", "b", "c")) as server:
         page = face.client(base_url=server.base_url).page(customer_id="canary")
         prefetch(face, page, ["a", "b"])
         assert experience(face, page, "a") is None
