@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 import gc
 import logging
+import socket
 import time
 from typing import Any
 
@@ -396,3 +397,32 @@ def test_an_answer_may_come_in_pieces(face: Face) -> None:
 
     with serving(pieces) as server:
         assert len(face.fetch(face.client(base_url=server.base_url), timeout=5)) == 0
+
+
+def test_connections_are_open_before_the_first_page(face: Face) -> None:
+    metadata = answers(200, {"metadata": {"count": 0, "experiences": []}})
+
+    def slowly(connection: socket.socket) -> None:
+        time.sleep(0.1)  # so that all are under way at once
+        metadata(connection)
+
+    with serving(slowly) as server:
+        client = face.client(base_url=server.base_url, timeout=5)
+        assert face.run(client.warm(3)) is None
+        assert len(server._connections) == 3
+        face.run(client.metadata())
+        assert len(server._connections) == 3
+
+
+def test_a_warm_up_says_what_keeps_all_connections_away(face: Face, sandbox_url: str) -> None:
+    with pytest.raises(AuthenticationFailed):
+        face.run(face.client(base_url=sandbox_url, api_key="another").warm(2))
+    for wrong in (0, 17, "2"):
+        with pytest.raises(ConfigurationError, match="expected connections to be"):
+            face.run(face.client(base_url=sandbox_url).warm(wrong))
+
+
+def test_a_warm_up_that_opens_some_connections_is_one(face: Face) -> None:
+    with serving(then_closes(answers(401, {})), answers(200, {"metadata": {"experiences": []}})) as server:
+        client = face.client(base_url=server.base_url, timeout=5)
+        assert face.run(client.warm(2)) is None

@@ -12,7 +12,7 @@ from typing import Any, Self
 from . import _wire
 from ._base import Asked, Keys, nothing, raised
 from ._companion import AsyncCompanion
-from ._drive import together_async
+from ._drive import together_async, warmed
 from ._errors import PersonalizeError, guarded, guarded_async
 from ._experiences import Experiences
 from ._page import AsyncPage
@@ -86,6 +86,11 @@ class AsyncPersonalizeClient(AsyncCompanion):
             timeout=timeout,
         )
         return AsyncPage(asked, self._told, linger)
+
+    @guarded_async
+    async def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
+        """Open connections before the first page: as PersonalizeClient.warm, for the loop that it is awaited in."""
+        warmed(await together_async(self._engine, self._begin_warm(connections, timeout)))
 
     async def _fetch(self, asked: Asked) -> Experiences:
         try:

@@ -14,6 +14,7 @@ from typing import Any, Generic, Self, TypeVar
 from weakref import WeakKeyDictionary
 
 from . import _wire
+from ._drive import SIDE_BY_SIDE
 from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError, Secrets, bare, guarded
 from ._experiences import Experiences
 from ._flow import Answer, Flow, call
@@ -24,7 +25,7 @@ from ._question import question
 from ._refusals import secrets
 from ._reports import Batch, batches
 from ._session import InSession
-from ._settings import CircuitBreaker, DataCenter, check_seconds, environment, settings
+from ._settings import CircuitBreaker, DataCenter, check_seconds, check_whole, environment, settings
 from .events import ExperienceEvent
 
 logger = logging.getLogger("moengage_personalize")
@@ -146,6 +147,11 @@ class Client(ABC, Generic[E]):
         read = partial(_listed, secrets=partial(secrets, self._settings.credentials))
         return flow(_wire.metadata(self._settings, statuses(status)), read=read)
 
+    def _begin_warm(self, connections: int, given: float | None) -> list[Flow[list[ExperienceMetadata]]]:
+        if check_whole("connections", connections, 1) > SIDE_BY_SIDE:
+            raise ConfigurationError(f"expected connections to be at most {SIDE_BY_SIDE}, got {connections!r}")
+        return [self._begin_metadata(None, given) for _ in range(connections)]
+
     def _begin_report(
         self, events: Iterable[ExperienceEvent], given: float | None
     ) -> tuple[list[Batch], list[Flow[object]]]:
@@ -184,10 +190,3 @@ def raised(experiences: Experiences) -> Experiences:
     if experiences.error is not None:
         raise experiences.error
     return experiences
-
-
-def only(outcome: T | PersonalizeError) -> T:
-    """What one request brought, or the error that it ended with, raised."""
-    if isinstance(outcome, PersonalizeError):
-        raise outcome
-    return outcome

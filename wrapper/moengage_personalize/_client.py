@@ -13,7 +13,7 @@ from typing import Any, Self
 from . import _wire
 from ._base import Asked, Keys, nothing, raised
 from ._companion import Companion
-from ._drive import together
+from ._drive import together, warmed
 from ._errors import PersonalizeError, guarded
 from ._experiences import Experiences
 from ._page import Page
@@ -106,6 +106,20 @@ class PersonalizeClient(Companion):
             timeout=timeout,
         )
         return Page(asked, self._told)
+
+    @guarded
+    def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
+        """Open connections before the first page, by asking for the metadata over so many side by side.
+
+        Args:
+            connections: how many, from 1 to 16; they are kept for 55 s without use.
+            timeout: seconds for all of it, instead of the client's.
+
+        Raises:
+            ConfigurationError: another number of connections; nothing was sent.
+            PersonalizeError: not one request brought an answer, retries included; such as AuthenticationFailed.
+        """
+        warmed(together(self._engine, self._begin_warm(connections, timeout)))
 
     def _fetch(self, asked: Asked) -> Experiences:
         try:

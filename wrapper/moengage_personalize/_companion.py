@@ -11,8 +11,8 @@ from collections.abc import Iterable
 from contextlib import suppress
 
 from ._async_reporter import AsyncReporter
-from ._base import DAY, Client, only
-from ._drive import drive, drive_async, together, together_async
+from ._base import DAY, Client
+from ._drive import drive, drive_async, only, together, together_async
 from ._errors import InvalidRequestError, guarded, guarded_async
 from ._metadata import ExperienceMetadata
 from ._outbox import OnDrop

@@ -98,3 +98,17 @@ async def drive_async(engine: AsyncEngine, flow: Flow[T]) -> T | PersonalizeErro
         return stop.value  # type: ignore[no-any-return]  # what `call` returns, which StopIteration has as Any
     except PersonalizeError as error:
         return bare(error)
+
+
+def warmed(outcomes: Sequence[object]) -> None:
+    """Raise the first error, if there is nothing else."""
+    errors = [outcome for outcome in outcomes if isinstance(outcome, PersonalizeError)]
+    if len(errors) == len(outcomes):
+        raise errors[0]
+
+
+def only(outcome: T | PersonalizeError) -> T:
+    """What one request brought, or the error that it ended with, raised."""
+    if isinstance(outcome, PersonalizeError):
+        raise outcome
+    return outcome

@@ -21,8 +21,9 @@ READ = 64 * 1024  # bytes
 HEAD = 100 * 1024  # bytes of a head
 # Answers before the answer; each costs a tenth of a millisecond, in an event loop everybody's.
 INFORMATIONAL = 32
-# Seconds. Below the idle limits of common load balancers (60 and more), so that they seldom close first.
-IDLE_EXPIRY = 30.0
+# Seconds. Just below the idle limits of common load balancers (60 and more), so that they seldom close first, and a
+# service with a page a minute does not begin each with a handshake.
+IDLE_EXPIRY = 55.0
 
 Headers = list[tuple[bytes, bytes]]
 
