@@ -9,7 +9,7 @@ from attrs import frozen
 
 from . import others, ours
 from .canned import MANY, ONE, SPLIT, Payload
-from .others import Awaited, Blocking, HTTPX
+from .others import HTTPX, Awaited, Blocking
 
 PLAIN, TLS, FAR = "plain", "TLS", "20 ms away"
 
@@ -70,7 +70,9 @@ def _full() -> dict[Setting, Wanted]:
     sync = [Setting("sync", payload, 1, link) for payload in (ONE, MANY) for link in (PLAIN, TLS)]
     sync += [Setting("sync", ONE, width, link) for width in (4, 16, 32) for link in (PLAIN, TLS)[: 1 + (width == 16)]]
     tasks = [Setting("async", payload, 1) for payload in (ONE, MANY)]
-    tasks += [Setting("async", ONE, width, link) for width in (16, 64, 256) for link in (PLAIN, TLS)[: 1 + (width == 16)]]
+    tasks += [
+        Setting("async", ONE, width, link) for width in (16, 64, 256) for link in (PLAIN, TLS)[: 1 + (width == 16)]
+    ]
     return {**_split(), **dict.fromkeys([*sync, *tasks])}
 
 

@@ -22,7 +22,6 @@ from urllib.parse import urlsplit
 
 import httpx
 from attrs import frozen
-
 from moengage_personalize_api import AuthenticatedClient
 from moengage_personalize_api.api.experiences import fetch_experience
 from moengage_personalize_api.models import FetchExperienceRequest, Identifiers
@@ -111,7 +110,9 @@ def _http_client(target: Target) -> Generator[Call]:
 def _pyreqwest(target: Target) -> Generator[Call]:
     builder = import_module("pyreqwest.client").SyncClientBuilder()
     with _reqwest(builder, target) as client:
-        yield lambda: target.payload.read(client.post(target.url).body_json(target.payload.body()).build().send().json())
+        yield lambda: target.payload.read(
+            client.post(target.url).body_json(target.payload.body()).build().send().json()
+        )
 
 
 def _reqwest(builder: Any, target: Target) -> Any:
@@ -186,7 +187,9 @@ def _posts(client: Any, target: Target) -> AsyncCall:
 
 
 @asynccontextmanager
-async def _httpx_async(target: Target, library: str = "httpx", client: str = "AsyncClient") -> AsyncGenerator[AsyncCall]:
+async def _httpx_async(
+    target: Target, library: str = "httpx", client: str = "AsyncClient"
+) -> AsyncGenerator[AsyncCall]:
     made = getattr(import_module(library), client)(headers=HEADERS, timeout=TIMEOUT, verify=target.context())
     async with made as opened:
         yield _posts(opened, target)
