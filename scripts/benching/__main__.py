@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from . import cases, report
-from .canned import Server, cores, serving
+from .canned import Server, serving
 from .capacity import capacity
 from .fresh import measured
 from .goals import rows
@@ -49,14 +49,14 @@ def run(server: Server, quick: bool, count: int, seconds: float, out: Path) -> i
         [["what", "value"], *([name, f"{value:.3g}"] for name, value in fresh.items())],
     )
     show(console, "Goals", goals)
-    apart = "on different cores" if cores() else "on the same core or cores"
+    apart = "on different cores" if server.apart else "on the same core or cores"
     busiest = max(taken.server for each in samples.values() for taken in each)
     console.print(f"{able} Client and server ran {apart}; in no round did the server use more than {busiest:.0%}.")
     console.print(f"Not installed: {', '.join(absent) or 'nothing'}.")
     kept = {
         "machine": report.machine(),
         "quick": quick,
-        "server": {**able.told(), "busiest": busiest, "own core": cores() is not None},
+        "server": {**able.told(), "busiest": busiest, "own core": server.apart},
         "absent": absent,
         "goals": goals,
         "new processes": fresh,

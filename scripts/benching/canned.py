@@ -1,7 +1,7 @@
 """A server that answers from memory, in a process on a core of its own, and what it is asked.
 
-Law of this module: the server decides nothing but which of its ready answers to send, by the first key that is asked for,
-so that what is measured is the client.
+Law of this module: the server decides nothing but which of its ready answers to send, by the first key that is asked
+for, so that what is measured is the client.
 """
 
 from __future__ import annotations
@@ -130,6 +130,8 @@ class Server:
     far: str
     authority: str
     """The path of the certificate that the TLS address is to be trusted by."""
+    apart: bool
+    """Whether it has a core of its own."""
     _pipe: Connection
 
     def cpu(self) -> float:
@@ -171,7 +173,9 @@ def serving() -> Generator[Server]:
         try:
             plain, tls = here.recv()
             where = f"http://127.0.0.1:{plain}"
-            yield Server(f"{where}/v1", f"https://127.0.0.1:{tls}/v1", f"{where}/far/v1", str(path), here)
+            yield Server(
+                f"{where}/v1", f"https://127.0.0.1:{tls}/v1", f"{where}/far/v1", str(path), apart is not None, here
+            )
         finally:
             here.close()
             process.join(5)

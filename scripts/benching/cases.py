@@ -12,6 +12,9 @@ from .canned import MANY, ONE, SPLIT, Payload
 from .others import HTTPX, Awaited, Blocking
 
 PLAIN, TLS, FAR = "plain", "TLS", "20 ms away"
+FACES = ("sync", "async")
+OURS = set(ours.ENGINES)
+Wanted = set[str] | None  # None: all there are
 
 
 @frozen
@@ -54,16 +57,9 @@ def chosen(quick: bool) -> Iterator[Case]:
                 yield Case(client, setting)
 
 
-Wanted = set[str] | None  # None: all there are
-OURS = set(ours.ENGINES)
-
-
 def _split() -> dict[Setting, Wanted]:
     settings = [Setting(face, payload, 1, link) for face in FACES for payload in (MANY, SPLIT) for link in (PLAIN, FAR)]
     return dict.fromkeys(settings, OURS)
-
-
-FACES = ("sync", "async")
 
 
 def _full() -> dict[Setting, Wanted]:

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -93,13 +94,12 @@ def figures(plain: str, tls: str, authority: str) -> dict[str, float]:
     found: dict[str, float] = {}
     clients: list[PersonalizeClient] = []
     for which in ("first", "second"):
-        found[f"{which} client made, s"], client = timed(lambda: PersonalizeClient(**settings(tls)))
-        found[f"{which} client's first call, TLS, s"], answer = timed(lambda: client.fetch("solo-000"))
+        found[f"{which} client made, s"], client = timed(partial(PersonalizeClient, **settings(tls)))
+        found[f"{which} client's first call, TLS, s"], answer = timed(partial(client.fetch, "solo-000"))
         assert answer.value("solo-000", "Title", "") == ONE.expected[0]
         clients.append(client)
-    connection = _connection(tls, authority)
-    # The second time, because the first one imports and looks things up.
-    found["a connection and a call by http.client, TLS, s"] = [timed(lambda: _call(made))[0] for made in connection][-1]
+    by_hand = [timed(partial(_call, connection))[0] for connection in _connections(tls, authority)]
+    found["a connection and a call by http.client, TLS, s"] = by_hand[-1]  # the first one looked things up
     client = PersonalizeClient(**settings(plain))
     page = client.fetch(PAGE[:25], customer_id=CUSTOMER)
     page.value("page-007", "Title", "")  # decoded once, then read by each template
@@ -108,16 +108,16 @@ def figures(plain: str, tls: str, authority: str) -> dict[str, float]:
     context = experience("solo-000")["experience_context"]
     made = [events.shown(context, customer_id=f"user_{number}") for number in range(EVENTS)]
     with client.reporter() as reporter:
-        puts = sorted(timed(lambda event=event: reporter.put(event))[0] for event in made)
+        puts = sorted(timed(partial(reporter.put, event))[0] for event in made)
     assert reporter.stats.sent == EVENTS, reporter.stats
     found["reporter.put, p50, s"] = percentile(puts, 50) or 0.0
     found["reporter.put, p99, s"] = percentile(puts, 99) or 0.0
-    for client in [*clients, client]:
-        client.close()
+    for each in [*clients, client]:
+        each.close()
     return found
 
 
-def _connection(url: str, authority: str) -> list[http.client.HTTPSConnection]:
+def _connections(url: str, authority: str) -> list[http.client.HTTPSConnection]:
     context = ssl.create_default_context(cafile=authority)
     return [http.client.HTTPSConnection(urlsplit(url).netloc, context=context) for _ in range(2)]
 

@@ -177,15 +177,6 @@ def _generated(target: Target) -> Generator[Call]:
 # ---- The same, awaited -----------------------------------------------------------------------------------------------
 
 
-def _posts(client: Any, target: Target) -> AsyncCall:
-    """A call by whatever has the face of an httpx.AsyncClient."""
-
-    async def call() -> Values:
-        return target.payload.read((await client.post(target.url, json=target.payload.body())).json())
-
-    return call
-
-
 @asynccontextmanager
 async def _httpx_async(
     target: Target, library: str = "httpx", client: str = "AsyncClient"
