@@ -6,10 +6,11 @@ import json
 from typing import Any
 
 import pytest
+from support import ROOT
+
 from benching import canned, cases, figures, fresh, goals, report, rounds
 from benching.others import HTTPX
 from benching.ours import DEFAULT
-from support import ROOT
 
 README = (ROOT / "README.md").read_text("utf-8")
 ALONE = cases.Setting("sync", canned.ONE, 1)

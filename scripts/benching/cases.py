@@ -63,13 +63,11 @@ def _split() -> dict[Setting, Wanted]:
 
 
 def _full() -> dict[Setting, Wanted]:
-    sync = [Setting("sync", payload, 1, link) for payload in (ONE, MANY) for link in (PLAIN, TLS)]
-    sync += [Setting("sync", ONE, width, link) for width in (4, 16, 32) for link in (PLAIN, TLS)[: 1 + (width == 16)]]
-    tasks = [Setting("async", payload, 1) for payload in (ONE, MANY)]
-    tasks += [
-        Setting("async", ONE, width, link) for width in (16, 64, 256) for link in (PLAIN, TLS)[: 1 + (width == 16)]
-    ]
-    return {**_split(), **dict.fromkeys([*sync, *tasks])}
+    alone = [Setting(face, payload, 1, link) for face in FACES for payload in (ONE, MANY) for link in (PLAIN, TLS)]
+    threads = [Setting("sync", ONE, width) for width in (4, 16, 32)]
+    tasks = [Setting("async", ONE, width) for width in (16, 64, 256)]
+    secured = [Setting(face, ONE, 16, TLS) for face in FACES]
+    return {**_split(), **dict.fromkeys([*alone, *threads, *tasks, *secured])}
 
 
 def _quick() -> dict[Setting, Wanted]:

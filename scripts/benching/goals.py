@@ -48,12 +48,12 @@ def rows(samples: Samples, fresh: Mapping[str, float]) -> list[Row]:
 
     def to(figure: str, setting: Setting, client: str, other: str) -> float | None:
         found = ratio(samples.get(Case(client, setting), ()), samples.get(Case(other, setting), ()), figure)
-        return found and found.median
+        return found.median if found else None
 
     def split(link: str) -> float | None:
         few, many = (Case(DEFAULT, Setting("sync", payload, 1, link)) for payload in (MANY, SPLIT))
         found = ratio(samples.get(many, ()), samples.get(few, ()), "wall")
-        return found and found.median
+        return found.median if found else None
 
     one, many, threads = Setting("sync", ONE, 1), Setting("sync", MANY, 1), Setting("sync", ONE, 16)
     few, tasks = Setting("async", ONE, 16), Setting("async", ONE, 64)

@@ -178,12 +178,14 @@ def _generated(target: Target) -> Generator[Call]:
 
 
 @asynccontextmanager
-async def _httpx_async(
-    target: Target, library: str = "httpx", client: str = "AsyncClient"
-) -> AsyncGenerator[AsyncCall]:
-    made = getattr(import_module(library), client)(headers=HEADERS, timeout=TIMEOUT, verify=target.context())
-    async with made as opened:
-        yield _posts(opened, target)
+async def _httpx_async(target: Target, library: str = "httpx", name: str = "AsyncClient") -> AsyncGenerator[AsyncCall]:
+    made = getattr(import_module(library), name)
+    async with made(headers=HEADERS, timeout=TIMEOUT, verify=target.context()) as client:
+
+        async def call() -> Values:
+            return target.payload.read((await client.post(target.url, json=target.payload.body())).json())
+
+        yield call
 
 
 @asynccontextmanager
