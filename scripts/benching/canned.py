@@ -20,6 +20,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import certifi
 import trustme
 from attrs import frozen
 
@@ -164,7 +165,8 @@ def serving() -> Generator[Server]:
     with tempfile.TemporaryDirectory() as folder:
         authority = trustme.CA()
         path = Path(folder, "authority.pem")
-        authority.cert_pem.write_to_path(path)
+        # Beside those that a service trusts, because to read them all is what a TLS context costs.
+        path.write_bytes(authority.cert_pem.bytes() + Path(certifi.where()).read_bytes())
         certificate = Path(folder, "server.pem")
         authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.write_to_path(certificate)
         process = SPAWN.Process(target=_serve, args=(there, certificate, apart and apart[0]), daemon=True)
