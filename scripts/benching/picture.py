@@ -13,6 +13,7 @@ from .figures import Sample
 from .report import against
 
 OURS, OTHERS, INK = "#1f77b4", "#b0b7bf", "#24292f"
+FOOT = 0.02
 PANELS = (
     ("CPU a call, less is better", "cpu", Setting("sync", ONE, 1)),
     ("CPU a call, less is better", "cpu", Setting("sync", MANY, 1)),
@@ -54,7 +55,8 @@ def _panel(axis: Any, title: str, bars: Sequence[Bar]) -> None:
     axis.set_xscale("log")
     axis.axvline(1, color=INK, linewidth=0.8, linestyle="--")
     axis.set_title(title, fontsize=9)
-    axis.margins(x=0.25)
+    axis.set_xlim(FOOT, 3 * max(most for *_, most in bars))  # a logarithm has no nought: all bars begin at one place
+    axis.xaxis.set_visible(False)  # each bar has its number
     for position, (_, middle, _, most) in enumerate(bars):
         axis.annotate(f"{middle:.2f}", (most, position), (4, 0), textcoords="offset points", va="center")
     for side in ("top", "right"):
