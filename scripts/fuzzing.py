@@ -33,7 +33,6 @@ from itertools import pairwise
 from random import Random
 from typing import Any, cast
 
-import h11
 from attrs import Factory, define, field, frozen
 from rich.console import Console
 from rich.markup import escape
@@ -44,6 +43,7 @@ from moengage_personalize import _wire as wire
 from moengage_personalize._errors import APIError, RateLimited
 from moengage_personalize._flow import Answer
 from moengage_personalize._guard import Guard
+from moengage_personalize._http import httpcore
 from moengage_personalize._parts import Part, Plan, merge
 from moengage_personalize._question import question
 from moengage_personalize._settings import settings
@@ -505,7 +505,7 @@ def heard(given: Sequence[bytes]) -> tuple[str, bytes, Dialogue]:
                 # What is not read yet makes the socket readable, and the connection unfit.
                 kept = dialogue.clean and not rest
                 return "clean" if kept else "whole, something behind it or the end", content.unpack({}), dialogue
-    except (h11.RemoteProtocolError, TooLarge) as error:
+    except (httpcore.LocalProtocolError, httpcore.RemoteProtocolError, TooLarge) as error:
         return type(error).__name__, b"", dialogue
     return "waits for more", content.unpack({}), dialogue
 

@@ -59,5 +59,5 @@ def test_a_dialogue_tells_one_answer_from_more_and_from_less() -> None:
     assert fuzzing.heard([whole])[0] == "clean"
     assert fuzzing.heard([whole + b"HTTP"])[0] == fuzzing.heard([whole, b"HTTP"])[0] != "clean"
     assert fuzzing.heard([whole[:-1]])[0] == "waits for more"
-    assert fuzzing.heard([b"220 smtp.example.com ESMTP\r\n\r\n"])[0] == "RemoteProtocolError"
+    assert fuzzing.heard([b"220 smtp.example.com ESMTP\r\n\r\n"])[0] == "LocalProtocolError"
     assert fuzzing.heard([fuzzing.RAW[-2]])[0] != "clean"

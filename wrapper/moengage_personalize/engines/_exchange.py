@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import h11
-
 from .._flow import Answer, NoAnswer, Send
 from .._http import httpcore, httpx
 from ._content import ACCEPTED, BadlyPacked, Content, TooLarge
@@ -14,7 +12,7 @@ from ._dialogue import Dialogue, Headers
 from ._pool import Proxy, Target
 
 TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
-PROTOCOL = (httpx.LocalProtocolError, h11.ProtocolError, BadlyPacked)
+PROTOCOL = (httpx.LocalProtocolError, httpcore.LocalProtocolError, BadlyPacked)
 HEADERS = [(b"Accept-Encoding", ACCEPTED.encode()), (b"User-Agent", b"moengage-personalize")]
 
 
