@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-import httpx
-
 from moengage_personalize import (
     AsyncHttpxEngine,
     AsyncPersonalizeClient,
@@ -15,6 +13,7 @@ from moengage_personalize import (
     PersonalizeClient,
     sandbox,
 )
+from moengage_personalize._http import httpx
 
 CREDENTIALS = {"workspace_id": sandbox.WORKSPACE_ID, "api_key": sandbox.API_KEY}
 

@@ -10,8 +10,6 @@ import socket
 import time
 from typing import Any
 
-import httpcore
-import httpx
 import pytest
 from faces import CREDENTIALS, Face
 from servers import (
@@ -42,6 +40,7 @@ from moengage_personalize import (
     ServerError,
     sandbox,
 )
+from moengage_personalize._http import httpcore, httpx
 
 KEY = "homepage-banner"
 

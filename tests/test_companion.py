@@ -12,7 +12,6 @@ import traceback
 from collections.abc import Iterator
 from typing import Any
 
-import httpx
 import pytest
 from faces import CREDENTIALS, Face
 from servers import answers, hangs, serving, then_closes
@@ -32,6 +31,7 @@ from moengage_personalize import (
     events,
     sandbox,
 )
+from moengage_personalize._http import httpx
 
 LISTED = (
     b'{"metadata": {"count": 1, "experiences": [{"experience_key": "a", "experience_name": "A", "status": "Active"}]}}'

@@ -13,11 +13,11 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 from support import ROOT
 
 from moengage_personalize import sandbox
+from moengage_personalize._http import httpx
 
 TITLES = {
     "user_8821": "Free shipping on orders over ₹999",

@@ -8,13 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from test_wire import EXAMPLES, MATCHED, OPERATION
 
 from moengage_personalize import ConfigurationError, sandbox
+from moengage_personalize._http import httpx
 from moengage_personalize.sandbox._experiences import Audience, Variation, When
 
 HEADERS = {"MOE-APPKEY": sandbox.WORKSPACE_ID}

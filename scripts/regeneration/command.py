@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from . import ROOT, StepFailed, changes, generate, source
+from . import ROOT, StepFailed, changes, generate, library, source
 
 VENDORED = ROOT / "spec" / "personalize-experience.yaml"
 RECORD = ROOT / "spec" / "SOURCE.toml"
@@ -40,21 +40,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="SOURCE",
         help="vendor a new edition first: a YAML or JSON file, an http(s) URL, or a page with it fenced inside",
     )
+    parser.add_argument(
+        "--http", choices=library.LIBRARIES, help="move wrapper and generated client to this HTTP library"
+    )
     options = parser.parse_args(arguments)
+    if options.check and options.http:
+        parser.error("argument --http: not allowed with argument --check")
     try:
         generate.check_pins()
         with tempfile.TemporaryDirectory(prefix=".regenerate-", dir=ROOT) as folder:
-            return _check(Path(folder)) if options.check else _rebuild(Path(folder), options.location)
+            return _check(Path(folder)) if options.check else _rebuild(Path(folder), options.location, options.http)
     except StepFailed as failure:
         print(f"regenerate: failed at {failure}\nregenerate: nothing was changed", file=sys.stderr)
         return FAILED
 
 
-def _rebuild(folder: Path, location: str | None) -> int:
+def _rebuild(folder: Path, location: str | None, http: str | None) -> int:
     vendored = source.read(str(VENDORED))
     edition = source.read(location) if location else vendored
-    package = generate.build(edition.document, folder)
+    package = generate.build(edition.document, folder, http or library.current())
     moves = [(package, GENERATED)]
+    if http:
+        (folder / library.NAMED.name).write_text(library.switched(http), "utf-8")
+        moves.append((folder / library.NAMED.name, library.NAMED))
     if location:
         print(f"read {edition.name}: {len(edition.content):,} bytes, sha256 {_sha256(edition.content)}")
         _report(changes.between(vendored.document, edition.document))
@@ -73,7 +81,7 @@ def _check(folder: Path) -> int:
     if recorded != actual:
         print(f"spec/{VENDORED.name}: expected sha256 {recorded} (spec/{RECORD.name}), got {actual}")
         return FAILED
-    package = generate.build(source.read(str(VENDORED)).document, folder)
+    package = generate.build(source.read(str(VENDORED)).document, folder, library.current())
     drifted = _differences(GENERATED, package)
     for difference in drifted.values():
         sys.stdout.writelines(difference)

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from openapi_spec_validator import OpenAPIV30SpecValidator, OpenAPIV31SpecValidator
 
-from . import ROOT, Object, StepFailed, companion, load_yaml, overlay
+from . import ROOT, Object, StepFailed, companion, library, load_yaml, overlay
 
 PACKAGE = "moengage_personalize_api"
 CONFIGURATION = ROOT / "spec" / "generator.yaml"
@@ -36,8 +36,8 @@ def check_pins() -> None:
             raise StepFailed("environment", f"expected {pin}, got {found} (./scripts/install dev mends it)")
 
 
-def build(document: Object, folder: Path) -> Path:
-    """Build the package for this edition inside `folder`, which is empty, and return where it stands."""
+def build(document: Object, folder: Path, http: str) -> Path:
+    """Build the package for an edition and an HTTP library inside `folder`, which is empty; return where it stands."""
     patched = overlay.apply(document, _yaml(ROOT / "spec" / "overlay.yaml"))
     patched = companion.merge(patched, _yaml(ROOT / "spec" / "companion.yaml"))
     _validate(patched)
@@ -47,6 +47,7 @@ def build(document: Object, folder: Path) -> Path:
     arguments = ["--path", described, "--config", CONFIGURATION, "--output-path", package, "--meta", "none"]
     _run("generate", "openapi_python_client", "generate", *map(str, arguments), "--fail-on-warning")
     _check_overrides(package)
+    library.follow(package, http)
     _run("format", "ruff", "check", *RUFF, "--quiet", "--fix", RULES, str(package))
     _run("format", "ruff", "format", *RUFF, "--quiet", str(package))
     (package / "py.typed").touch()

@@ -1,7 +1,7 @@
 """The HTTP library, named here and nowhere else in the wrapper: httpx, and the httpcore under it.
 
-Law of this module: to move to httpx2 is to change these two lines (`import httpcore2 as httpcore`, `import httpx2 as
-httpx`) and to regenerate with `scripts/regenerate --http httpx2`.
+Law of this module: `scripts/regenerate --http httpx2` moves these two lines and the generated client to httpx2, which
+continues httpx, and `--http httpx` moves them back.
 """
 
 import httpcore as httpcore
