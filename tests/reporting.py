@@ -1,6 +1,6 @@
 """Programs that put events and end in many ways; run as processes by test_reporter and scripts/events-drill.
 
-python reporting.py WAY BASE_URL COUNT
+python reporting.py WAY BASE_URL COUNT [SPOOL]
 """
 
 from __future__ import annotations
@@ -8,8 +8,10 @@ from __future__ import annotations
 import asyncio
 import multiprocessing
 import os
+import resource
 import sys
 import time
+from collections.abc import Callable
 from typing import Any
 
 from moengage_personalize import AsyncPersonalizeClient, PersonalizeClient, events, sandbox
@@ -85,10 +87,92 @@ def down_at_the_end(url: str, count: int) -> None:
     print("closed:", reporter.close(0.5), dict(reporter.stats.dropped), time.monotonic() - started < 2)  # noqa: T201
 
 
-WAYS = {
+def put_until_killed(url: str, count: int, spool: str) -> None:
+    """Put without end, and tell of each event whose `put` has returned."""
+    reporter = PersonalizeClient(**CREDENTIALS, base_url=url).reporter(spool=spool, flush_interval=0.02)
+    while True:
+        for number in range(count):
+            made = event(f"killed-{number}")
+            reporter.put(made)
+            os.write(1, f"{made.uuid}\n".encode())
+        time.sleep(0.001)
+
+
+def async_put_until_killed(url: str, count: int, spool: str) -> None:
+    """As `put_until_killed`, from an event loop."""
+
+    async def main() -> None:
+        reporter = AsyncPersonalizeClient(**CREDENTIALS, base_url=url).reporter(spool=spool, flush_interval=0.02)
+        while True:
+            for number in range(count):
+                made = event(f"killed-{number}")
+                reporter.put(made)
+                os.write(1, f"{made.uuid}\n".encode())
+            await asyncio.sleep(0.001)
+
+    asyncio.run(main())
+
+
+def restart(url: str, count: int, spool: str) -> None:
+    """Put nothing, and send what others have left."""
+    with PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5).reporter(spool=spool) as reporter:
+        reporter.flush(30)
+    print(reporter.stats.recovered, dict(reporter.stats.dropped), dict(reporter.stats.spool_errors))  # noqa: T201
+
+
+def share(url: str, count: int, spool: str) -> None:
+    """Put some at a page's pace, beside others that do the same in the same spool."""
+    with PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5).reporter(spool=spool) as reporter:
+        for number in range(count):
+            reporter.put(event(f"share-{os.getpid()}-{number}"))
+            time.sleep(0.001)
+        reporter.flush(30)
+    print(reporter.stats.sent, dict(reporter.stats.dropped), dict(reporter.stats.spool_errors))  # noqa: T201
+
+
+def fill_the_disk(url: str, count: int, spool: str) -> None:
+    """No file may become larger than 64 KB, as on a disk that is full."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, before[1]))
+    with PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5).reporter(spool=spool) as reporter:
+        for number in range(count):
+            reporter.put(event(f"full-{number}"))
+        stats = reporter.stats
+        reporter.flush(30)
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    print(stats.queued > 0, sum(stats.spool_errors.values()) > 0, reporter.stats.sent)  # noqa: T201
+
+
+def fork_with_a_spool(url: str, count: int, spool: str) -> None:
+    """As `fork`, with all of it in one spool; nobody closes anything."""
+    reporter = PersonalizeClient(**CREDENTIALS, base_url=url).reporter(spool=spool)
+    for number in range(count):
+        reporter.put(event(f"parent-{number}"))
+    child = os.fork()
+    for number in range(count if child == 0 else 0):
+        reporter.put(event(f"child-{number}"))
+    if child == 0:
+        sys.exit(0)
+    os.waitpid(child, 0)
+    print(dict(reporter.stats.spool_errors))  # noqa: T201
+
+
+WAYS: dict[str, Callable[..., None]] = {
     way.__name__: way
-    for way in (exit_without_close, async_exit_without_close, fork, fork_by_multiprocessing, down_at_the_end)
+    for way in (
+        exit_without_close,
+        async_exit_without_close,
+        fork,
+        fork_by_multiprocessing,
+        down_at_the_end,
+        put_until_killed,
+        async_put_until_killed,
+        restart,
+        share,
+        fill_the_disk,
+        fork_with_a_spool,
+    )
 }
 
 if __name__ == "__main__":
-    WAYS[sys.argv[1]](sys.argv[2], int(sys.argv[3]))
+    WAYS[sys.argv[1]](sys.argv[2], int(sys.argv[3]), *sys.argv[4:])

@@ -22,8 +22,9 @@ from moengage_personalize import (
     ReporterStats,
     ServerError,
 )
-from moengage_personalize._delivery import Delivery, Report, Wait
+from moengage_personalize._delivery import Delivery, Report, Tend, Wait
 from moengage_personalize._outbox import Outbox
+from moengage_personalize._spool import Spool
 
 Answer = Callable[[list[ExperienceEvent]], PersonalizeError | None]
 DOWN = ServerError("down")
@@ -32,10 +33,10 @@ DOWN = ServerError("down")
 class World:
     """A reporter without a thread: steps are performed by hand, and waiting moves the clock."""
 
-    def __init__(self, size: int = 1000, interval: float = 2.0, batch: int = 100) -> None:
+    def __init__(self, size: int = 1000, interval: float = 2.0, batch: int = 100, spool: Spool | None = None) -> None:
         self.time = 1000.0
         self.gone: list[tuple[ExperienceEvent, str]] = []
-        self.outbox = Outbox(size, lambda event, reason: self.gone.append((event, reason)), self.now)
+        self.outbox = Outbox(size, lambda event, reason: self.gone.append((event, reason)), self.now, spool)
         self.delivery = Delivery(self.outbox, interval, batch, self.now, lambda: 1.0)
         self.steps = self.delivery.steps()
         self.sent: list[list[ExperienceEvent]] = []
@@ -51,12 +52,14 @@ class World:
             self.outbox.put(event)
         return made
 
-    def step(self, answer: Answer = lambda _: None) -> Wait | Report:
+    def step(self, answer: Answer = lambda _: None) -> Wait | Report | Tend:
         step = self.steps.send(self._outcome)
         self._outcome = None
         if isinstance(step, Report):
             self.sent.append(step.events)
             self._outcome = answer(step.events)
+        elif isinstance(step, Tend):
+            self.outbox.tend(step.spool)
         else:
             self.pauses.append(step.seconds)
             self.time += step.seconds
@@ -69,10 +72,16 @@ class World:
             self.step(answer)
         raise AssertionError("it never came to be")
 
+    def until_ended(self) -> None:
+        with suppress(StopIteration):
+            while True:
+                self.step()
+
     @property
     def stats(self) -> ReporterStats:
         stats = self.outbox.stats()
-        assert stats.created == stats.sent + stats.queued + sum(stats.dropped.values())
+        waiting = stats.queued + stats.spooled
+        assert stats.created + stats.recovered == stats.sent + waiting + sum(stats.dropped.values())
         return stats
 
 
@@ -220,7 +229,7 @@ def test_the_end_gives_up_in_time_and_counts_what_is_left() -> None:
     world = World()
     world.put(150)
     world.delivery.ends_at = world.time + 3
-    taken: list[Wait | Report] = []
+    taken: list[Wait | Report | Tend] = []
     while not world.outbox.empty:
         with suppress(StopIteration):
             taken.append(world.step(failing(DOWN)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, assert_type
 
 import httpx
@@ -111,6 +112,9 @@ with client.reporter(queue_size=100, on_drop=lambda event, reason: (event.uuid, 
     reporter.put(event)
     assert_type(reporter.flush(1.0), bool)
     assert_type(reporter.stats, ReporterStats)
+assert_type(client.reporter(spool="events.spool").stats.spooled, int)
+assert_type(client.reporter(spool=Path("events.spool")).stats.spool_errors, Mapping[str, int])
+client.reporter(spool=7)  # type: ignore[arg-type]  # pyright: ignore
 
 
 async def report(asked: AsyncPersonalizeClient) -> None:

@@ -37,8 +37,8 @@ from ._errors import (
     ServerError,
 )
 from ._experiences import Experience, Experiences
+from ._item import ReporterStats
 from ._metadata import ExperienceMetadata
-from ._outbox import ReporterStats
 from ._page import AsyncPage, Page
 from ._reporter import Reporter
 from ._session import InSession

@@ -11,9 +11,10 @@ import time
 from contextlib import suppress
 from typing import Self
 
-from ._delivery import Report, Wait
+from ._delivery import Report, Tend, Wait
 from ._errors import PersonalizeError
 from ._reporter import CLOSE, POLL, Background, at_exit
+from ._spool import Spool
 from .events import ExperienceEvent
 
 
@@ -60,6 +61,8 @@ class AsyncReporter(Background):
                 outcome = None
                 if isinstance(step, Report):
                     outcome = await self._tried(step)
+                elif isinstance(step, Tend):
+                    await self._tend(step.spool)
                 else:
                     await self._sleep(step)
         except StopIteration:
@@ -73,6 +76,12 @@ class AsyncReporter(Background):
         except PersonalizeError as error:
             return error
         return None
+
+    async def _tend(self, spool: Spool) -> None:
+        try:
+            await asyncio.to_thread(self._outbox.tend, spool)
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            self._outbox.tend(spool)
 
     async def _sleep(self, step: Wait) -> None:
         full = self._full = asyncio.Event()

@@ -6,6 +6,7 @@ Law of this module: that of _client; the two halves are the same but for `await`
 from __future__ import annotations
 
 import asyncio
+import os
 import time
 from collections.abc import Iterable
 from contextlib import suppress
@@ -14,8 +15,8 @@ from ._async_reporter import AsyncReporter
 from ._base import DAY, Client
 from ._drive import drive, drive_async, only, together, together_async
 from ._errors import InvalidRequestError, guarded, guarded_async
+from ._item import OnDrop
 from ._metadata import ExperienceMetadata
-from ._outbox import OnDrop
 from ._reporter import Reporter
 from ._reports import settle
 from ._settings import check_seconds
@@ -91,6 +92,7 @@ class Companion(Client[Engine]):
         flush_interval: float = 2.0,
         max_batch: int = 100,
         on_drop: OnDrop | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> Reporter:
         """Make what reports events in the background: from a thread of its own, also at the end of the interpreter.
 
@@ -99,11 +101,14 @@ class Companion(Client[Engine]):
             flush_interval: seconds that an event waits for others at most.
             max_batch: events of one request, at most 100.
             on_drop: called with each event that is lost, and why: "full", "refused", "expired", "closed", "invalid".
+            spool: a file on a local disk that keeps events until they are sent, also when the process is killed; made
+                if it is not there, and shared by all processes of a host that name it. What dead ones have left is
+                sent from the start on.
 
         Raises:
-            ConfigurationError: a number that cannot be.
+            ConfigurationError: a number that cannot be, or a spool where no file can be.
         """
-        return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop)
+        return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
 
 
 class AsyncCompanion(Client[AsyncEngine]):
@@ -148,6 +153,7 @@ class AsyncCompanion(Client[AsyncEngine]):
         flush_interval: float = 2.0,
         max_batch: int = 100,
         on_drop: OnDrop | None = None,
+        spool: str | os.PathLike[str] | None = None,
     ) -> AsyncReporter:
         """Make what reports events in the background, from a task: as PersonalizeClient.reporter."""
-        return AsyncReporter(self.report_events, queue_size, flush_interval, max_batch, on_drop)
+        return AsyncReporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)

@@ -6,16 +6,20 @@ again with the same uuid, until it is refused for good, too old, or out of time 
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator
 
 from attrs import define, frozen
 
 from ._errors import BadRequest, EventsNotAccepted, PersonalizeError, RateLimited
-from ._outbox import Item, Outbox
+from ._item import Item
+from ._outbox import Outbox
+from ._spool import Spool
 from .events import ExperienceEvent
 
 # Seconds.
-KEPT = 600.0  # an event that cannot be delivered for so long is dropped
+TENDED = 1.0  # between two looks after the spool
+KEPT = 600.0  # an event that cannot be delivered for so long is dropped; for one taken over it begins anew
 BACKOFF, BACKOFF_CAP = 0.5, 30.0
 CLOSING_PAUSE = 0.2
 TIMEOUT = 3.0  # of one report
@@ -36,7 +40,14 @@ class Report:
     timeout: float
 
 
-Steps = Generator[Wait | Report, PersonalizeError | None, None]
+@frozen
+class Tend:
+    """Look after the spool, which may take long."""
+
+    spool: Spool
+
+
+Steps = Generator[Wait | Report | Tend, PersonalizeError | None, None]
 
 
 @define
@@ -54,25 +65,38 @@ class Delivery:
     """Send what there is, though it is neither a full batch nor old."""
     _failures: int = 0
     _again_at: float = 0.0
+    _tend_at: float = 0.0
 
     def steps(self) -> Steps:
         """What to do, one after the other, until it is to end and nothing is left, or its time is up."""
         parts: list[list[Item]] = []  # the last goes first; several while the bad event of a batch is searched
         try:
             while self.ends_at is None or (self.now() < self.ends_at and not self.outbox.empty):
+                if (spool := self.outbox.spool) is not None and self.now() >= self._tend_at:
+                    self._tend_at, recovered = self.now() + TENDED, self.outbox.recovered
+                    yield Tend(spool)
+                    self.hurry |= self.outbox.recovered > recovered  # they have waited long enough
+                    continue
                 pause = 0.0 if parts else self._pause()
                 if pause > 0:
-                    yield Wait(pause if self.ends_at is None else min(pause, self.ends_at - self.now()))
+                    yield Wait(min(pause, self._until()))
                     continue
                 parts = parts or [self.outbox.take(self.batch)]
                 self.outbox.trying(parts[-1])
                 left = TIMEOUT if self.ends_at is None else min(TIMEOUT, max(0.001, self.ends_at - self.now()))
                 error = yield Report([item.event for item in parts[-1]], left)
                 parts = self._settle(parts, error)
+                self._tend_at = self.now()  # the spool has them still
         finally:
             self._return(parts)
             if self.ends_at is not None:
-                self.outbox.drop(self.outbox.take(), "closed")
+                self.outbox.end()
+
+    def _until(self) -> float:
+        """Seconds until there is something else to do than to send."""
+        now = self.now()
+        end = math.inf if self.ends_at is None else self.ends_at - now
+        return end if self.outbox.spool is None else min(end, self._tend_at - now)
 
     def _pause(self) -> float:
         """Seconds until there is something to send; 0 for now."""

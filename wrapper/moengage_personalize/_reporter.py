@@ -7,32 +7,42 @@ when stands in _delivery.
 from __future__ import annotations
 
 import atexit
+import os
 import random
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import suppress
 from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Self
 
-from ._delivery import Delivery, Report, Wait
+from ._delivery import Delivery, Report, Tend, Wait
 from ._errors import ConfigurationError, PersonalizeError, guarded
 from ._forked import anew_in_child
-from ._outbox import OnDrop, Outbox, ReporterStats
+from ._item import OnDrop, ReporterStats
+from ._outbox import Outbox
 from ._settings import check_seconds, check_whole
+from ._spool import Spool, check_spool
 from .events import ExperienceEvent
 
 POLL = 0.005  # seconds
 CLOSE = 3.0
 
 
-class Background:
+class Background(ABC):
     """What both reporters share: checks, the queue, and a new start after a fork."""
 
     @guarded
     def __init__(
-        self, report: Callable[..., Any], queue_size: int, flush_interval: float, max_batch: int, on_drop: OnDrop | None
+        self,
+        report: Callable[..., Any],
+        queue_size: int,
+        flush_interval: float,
+        max_batch: int,
+        on_drop: OnDrop | None,
+        spool: str | os.PathLike[str] | None,
     ) -> None:
         check_whole("queue_size", queue_size, 1)
         check_seconds("flush_interval", flush_interval, ConfigurationError)
@@ -42,14 +52,22 @@ class Background:
             raise ConfigurationError(f"expected on_drop to be callable, got {type(on_drop).__name__}")
         self._report = report
         self._given = (queue_size, flush_interval, max_batch, on_drop)
+        self._spool = None if spool is None else Spool(check_spool(spool))
         self.anew()
         anew_in_child(self)
+        if self._spool is not None:
+            self._spool.tidy()  # opened here, so that no page waits for that
+            self._start()
 
     def anew(self) -> None:
         """With an empty queue: the events of before a fork are the parent's to send."""
         queue_size, flush_interval, self._max_batch, on_drop = self._given
-        self._outbox = Outbox(queue_size, on_drop, time.monotonic)
+        self._outbox = Outbox(queue_size, on_drop, time.monotonic, self._spool)
         self._delivery = Delivery(self._outbox, flush_interval, self._max_batch, time.monotonic, random.random)
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Begin to work, if that can be now."""
 
     @property
     def stats(self) -> ReporterStats:
@@ -108,6 +126,8 @@ class Reporter(Background):
             outcome = None
             if isinstance(step, Report):
                 outcome = self._tried(step)
+            elif isinstance(step, Tend):
+                self._outbox.tend(step.spool)
             else:
                 self._sleep(step)
 
@@ -126,14 +146,17 @@ class Reporter(Background):
         """Send what there is now, within so many seconds; whether nothing is left."""
         until = time.monotonic() + timeout
         self._delivery.hurry = True
+        if self._thread is None and not self._outbox.empty:
+            self._start()
         self._wake.put(None)
         while not self._outbox.empty and time.monotonic() < until:
             time.sleep(POLL)
         return self._outbox.empty
 
     def close(self, timeout: float = CLOSE) -> bool:
-        """Send what there is and end, within so many seconds; whether nothing was dropped for want of time.
+        """Send what there is and end, within so many seconds; whether all of it was sent.
 
+        What was not stays in the spool, for the next process that uses it; without a spool it is counted as dropped.
         Done at the end of the interpreter, too. What is put later is counted as dropped.
         """
         atexit.unregister(self.close)
