@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import random
 import statistics
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx
 import reporting
@@ -124,14 +126,87 @@ def many(count: int) -> Iterator[Row]:
     yield Row(f"{count:,} events", count, kept["count"], kept["duplicates"], note)
 
 
+def process(way: str, url: str, count: int, spool: Path) -> subprocess.Popen[str]:
+    """One of the programs of tests/reporting.py, with a spool."""
+    command = [sys.executable, str(Path(reporting.__file__)), way, url, str(count), str(spool)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def killed(rounds: int) -> Iterator[Row]:
+    """A process is killed while it puts and sends, and started again; every `put` that returned has to arrive."""
+    told_of: list[str] = []
+    with sandbox.serve(sandbox.app(rate_limit=10**9)) as url, TemporaryDirectory() as folder:
+        spool = Path(folder) / "spool"
+        for number in range(rounds):
+            way = ("put_until_killed", "async_put_until_killed")[number % 2]
+            with process(way, url, 20, spool) as running:
+                assert running.stdout is not None
+                first = running.stdout.readline()
+                time.sleep(random.uniform(0, 0.3))  # noqa: S311 -- no secret
+                running.kill()
+                lines = [first, *running.stdout]
+            told_of += [line.strip() for line in lines if line.endswith("\n")]
+            with process("restart", url, 0, spool) as again:
+                again.communicate(timeout=60)
+        kept = httpx.get(url.removesuffix("/v1") + "/_sandbox/events", timeout=60).json()
+    arrived = {event["moe_event_uuid"]: event["received"] for event in kept["events"]}
+    missing = sum(uuid not in arrived for uuid in told_of)
+    unsaid = len(arrived.keys() - set(told_of))  # written, and killed before it was told
+    note = f"{missing} missing; {unsaid} more were written, but killed before put returned or was told"
+    yield Row(f"kill -9, {rounds} rounds", len(told_of), len(arrived) - unsaid, kept["duplicates"], note, missing > 0)
+
+
+def shared(number: int, count: int) -> Iterator[Row]:
+    """Processes that put into one spool while nobody is killed."""
+    with sandbox.serve(sandbox.app(rate_limit=10**9)) as url, TemporaryDirectory() as folder:
+        running = [process("share", url, count, Path(folder) / "spool") for _ in range(number)]
+        said = {one.communicate(timeout=120)[0].strip() for one in running}
+        kept = told(url, "/_sandbox/events")
+    broken = kept["duplicates"] > 0
+    yield Row(f"{number} share a spool", number * count, kept["count"], kept["duplicates"], " ".join(said), broken)
+
+
+def spooled(count: int) -> Iterator[Row]:
+    """What a page waits for, with a spool and without."""
+    for kind in ("without a spool", "with a spool"):
+        with (
+            sandbox.serve(sandbox.app(rate_limit=10**9)) as url,
+            TemporaryDirectory() as folder,
+            PersonalizeClient(**reporting.CREDENTIALS, base_url=url, timeout=5) as client,
+        ):
+            reporter = client.reporter(spool=Path(folder) / "spool" if kind == "with a spool" else None)
+            took: list[float] = []
+            for number in range(count):
+                event = reporting.event(f"visitor-{number}")
+                started = time.perf_counter()
+                reporter.put(event)
+                took.append(time.perf_counter() - started)
+                time.sleep(0.001)
+            reporter.close(30)
+            kept = told(url, "/_sandbox/events")
+        slowest = statistics.quantiles(took, n=1000)[-1]
+        note = f"put p50 {statistics.median(took) * 1e6:.0f} us, p99.9 {slowest * 1e6:.0f} us"
+        yield Row(f"put {kind}", count, kept["count"], kept["duplicates"], note)
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(prog="scripts/events-drill", description=__doc__)
     parser.add_argument("--events", type=int, default=100_000, help="of the last drill")
     parser.add_argument("--outage", type=float, default=30.0, metavar="SECONDS")
+    parser.add_argument("--rounds", type=int, default=50, help="of kill -9")
     given = parser.parse_args()
     table = Table("drill", "put", "arrived", "more than once", "", "")
     wrong = 0
-    for rows in (processes(20), servers(1000), outage(given.outage), many(given.events)):
+    drills = (
+        processes(20),
+        servers(1000),
+        outage(given.outage),
+        killed(given.rounds),
+        shared(4, 1000),
+        spooled(5000),
+        many(given.events),
+    )
+    for rows in drills:
         for row in rows:
             wrong += row.wrong
             numbers = (f"{number:,}" for number in (row.put, row.arrived, row.duplicates))
