@@ -20,6 +20,7 @@ WRAPPER = ROOT / "wrapper" / "moengage_personalize"
 ROOMS = [
     "__main__",
     "sandbox",
+    "integrations",
     "__init__",
     "_client",
     "_async_client",
@@ -101,6 +102,11 @@ def test_a_room_imports_only_from_below(path: Path) -> None:
             first = rest.partition(".")[0]
             there = ROOMS.index(first if first in ROOMS else "__init__")
             assert there >= here, f"{path} imports {name}"
+
+
+def test_integrations_are_imported_by_name_only() -> None:
+    importers = {room(path) for path in FILES if any("integrations" in name for name in imported(path))}
+    assert importers <= {"integrations"}
 
 
 def test_only_the_wire_imports_the_generated_client() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Generator
+from typing import TypeVar
 
 from attrs import define, frozen
 
@@ -23,6 +24,8 @@ KEPT = 600.0  # an event that cannot be delivered for so long is dropped; for on
 BACKOFF, BACKOFF_CAP = 0.5, 30.0
 CLOSING_PAUSE = 0.2
 TIMEOUT = 3.0  # of one report
+
+T = TypeVar("T")
 
 
 @frozen
@@ -119,21 +122,36 @@ class Delivery:
             self.outbox.accepted(items)
             self._failures = 0
             return rest
-        cause = error.errors[0] if isinstance(error, EventsNotAccepted) and error.errors else error
+        cause = cause_of(error)
         if isinstance(cause, BadRequest):
             if len(items) > 1:
-                return [*rest, items[len(items) // 2 :], items[: len(items) // 2]]
+                return [*rest, *halves(items)]
             self.outbox.drop(items, "refused")
             return rest
         old = [item for item in items if self.now() - item.at >= KEPT]
         self.outbox.drop(old, "expired")
         self._return([*rest, [item for item in items if item not in old]])
-        pause = min(BACKOFF_CAP, BACKOFF * 2.0 ** min(self._failures, 16)) * (0.5 + self.jitter() / 2)
-        asked = cause.retry_after if isinstance(cause, RateLimited) else None
-        self._again_at = self.now() + max(pause, min(asked or 0.0, KEPT))
+        self._again_at = self.now() + pause_after(self._failures, cause, self.jitter())
         self._failures += 1
         self.hurry = False
         return []
 
     def _return(self, parts: list[list[Item]]) -> None:
         self.outbox.back([item for part in reversed(parts) for item in part])
+
+
+def cause_of(error: PersonalizeError) -> PersonalizeError:
+    """What the request of a report met."""
+    return error.errors[0] if isinstance(error, EventsNotAccepted) and error.errors else error
+
+
+def halves(items: list[T]) -> list[list[T]]:
+    """Both halves of a batch that was refused; the first of them comes last, as it goes first."""
+    return [items[len(items) // 2 :], items[: len(items) // 2]]
+
+
+def pause_after(failures: int, cause: PersonalizeError, jitter: float, cap: float = BACKOFF_CAP) -> float:
+    """Seconds until a report is tried again that has failed so many times before: at least as long as a 429 asks."""
+    pause = min(cap, BACKOFF * 2.0 ** min(failures, 16)) * (0.5 + jitter / 2)
+    asked = cause.retry_after if isinstance(cause, RateLimited) else None
+    return max(pause, min(asked or 0.0, KEPT))

@@ -1,0 +1,23 @@
+"""A Celery service, made the way one is: its client before the workers are forked; run by test_celery as a process."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+
+from moengage_personalize import PersonalizeClient
+from moengage_personalize.integrations.celery import report_task
+
+client = PersonalizeClient.from_env(max_retries=0, timeout=5, circuit_breaker=None)
+client.known_keys()  # a connection is open before any fork
+
+app = Celery("service", broker=os.environ["BROKER"], backend=os.environ["BROKER"])
+app.conf.update(
+    broker_transport_options={"visibility_timeout": int(os.environ["VISIBILITY"])},
+    broker_connection_retry_on_startup=True,
+    task_send_sent_event=True,
+    worker_hijack_root_logger=False,
+    worker_send_task_events=True,
+)
+report = report_task(app, client, ignore_result=False)
