@@ -21,6 +21,7 @@ def _settings(monkeypatch: pytest.MonkeyPatch, sandbox_url: str) -> None:
     monkeypatch.setenv("MOENGAGE_WORKSPACE_ID", sandbox.WORKSPACE_ID)
     monkeypatch.setenv("MOENGAGE_PERSONALIZE_API_KEY", sandbox.API_KEY)
     monkeypatch.setenv("MOENGAGE_BASE_URL", sandbox_url)
+    monkeypatch.setenv("CELERY_BROKER_URL", "memory://")
 
 
 @pytest.mark.usefixtures("_settings")

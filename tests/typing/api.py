@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any, assert_type
 
 import httpx
+from celery import Celery
+from celery.result import AsyncResult
 
 from moengage_personalize import (
     APIError,
@@ -34,6 +36,7 @@ from moengage_personalize import (
     ReporterStats,
     events,
 )
+from moengage_personalize.integrations.celery import ReportTask, report_task
 
 client = PersonalizeClient("WS", "key", DataCenter.DC_03, timeout=0.5, max_retries=0, engine=HttpxEngine())
 PersonalizeClient(workspace_id="WS", api_key="key", data_center="03")
@@ -142,3 +145,12 @@ async def components(asked: AsyncPersonalizeClient) -> None:
     asked.page().prefetch(key for key in "ab")
     assert_type(await asked.page().experience("a"), Experience | None)
     assert_type(await asked.page().value("a", "Title", None), Any | None)
+
+
+task = report_task(Celery("service"), PersonalizeClient.from_env, timeout=5, max_retries=None, rate_limit="10/s")
+assert_type(task, ReportTask)
+assert_type(task.send([event], queue="events"), AsyncResult[int])
+assert_type(task.delay([event.to_json()]), AsyncResult[int])
+report_task(Celery("service"), client)
+report_task(Celery("service"), page)  # type: ignore[arg-type]  # pyright: ignore
+task.send([event.to_json()])  # type: ignore[list-item]  # pyright: ignore

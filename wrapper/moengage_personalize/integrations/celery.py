@@ -105,7 +105,7 @@ def report_task(
         name: of the task; the same in all processes.
         timeout: seconds for one request of at most 100 events, retries by the client included.
         max_retries: how often a task is tried again, by default about a day long; None for ever.
-        options: what Celery's `app.task` takes, such as `queue` or `rate_limit`. By default the serializer is JSON, the
+        options: what Celery's `app.task` takes, such as `rate_limit`. By default the serializer is JSON, the
             result is not kept, and what a killed worker had begun is begun again (acks_late, reject_on_worker_lost).
 
     Raises:
