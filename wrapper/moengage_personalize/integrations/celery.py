@@ -12,7 +12,7 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Mapping
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from celery import Celery, Task
 from celery.exceptions import Reject
@@ -20,13 +20,7 @@ from celery.result import AsyncResult
 
 from .._client import PersonalizeClient
 from .._delivery import pause_after
-from .._errors import (
-    ConfigurationError,
-    ConnectionFailed,
-    EventsNotAccepted,
-    InvalidRequestError,
-    guarded,
-)
+from .._errors import ConfigurationError, ConnectionFailed, EventsNotAccepted, InvalidRequestError, guarded
 from .._json import is_list
 from .._settings import check_seconds
 from ..events import ExperienceEvent
@@ -37,8 +31,13 @@ __all__ = ["ReportTask", "report_task"]
 PAUSE_CAP = 600.0  # seconds; far below the hour after which Redis takes a task that waits for one that was lost
 RETRIES = 200  # about a day: in the end a pause is 450 s on average
 
+if TYPE_CHECKING:
+    OfTexts = Task[[list[str]], int]
+else:
+    OfTexts = Task  # not a generic class before Celery 5.7
 
-class ReportTask(Task[[list[str]], int]):
+
+class ReportTask(OfTexts):
     """A Celery task that takes a list of what `ExperienceEvent.to_json` gave; made by `report_task`."""
 
     serializer = "json"
