@@ -489,7 +489,7 @@ def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
             assert len(asyncio.all_tasks()) == 1
             (here,) = client._engine._made.values()  # type: ignore[attr-defined]
             assert here.slots._value == _pool.MAX_CONNECTIONS
-            assert [len(pool._idle) for pool in here.wire._pools.values()] == [0]
+            assert [len(pool.idle) for pool in here.wire._pools.values()] == [0]
             answering.set()  # the same pool, and the same server
             done = await asyncio.gather(*(client.fetch("promo-strip", timeout=10) for _ in range(100)))
             assert len(done) == 100
@@ -581,7 +581,7 @@ def test_connections_that_have_lain_idle_too_long_go_when_another_comes_back(fac
     def connections(client: Any) -> int:
         wire = client._engine._made.wire if face.kind == "sync" else next(iter(client._engine._made.values())).wire
         (pool,) = wire._pools.values()
-        return len(pool._idle)
+        return len(pool.idle)
 
     with serving(serves(*(f"key-{number}" for number in range(60)))) as server:
         client = face.client(base_url=server.base_url, timeout=5)

@@ -111,6 +111,11 @@ class Client(ABC, Generic[E]):
         workspace_id = self._settings.credentials.workspace_id
         return f"{type(self).__name__}(workspace_id={workspace_id!r}, base_url={self._settings.base_url!r})"
 
+    @property
+    def engine(self) -> E:
+        """What performs the requests of this client."""
+        return self._engine
+
     @cached_property
     def api(self) -> _wire.GeneratedClient:
         """The generated client, authenticated: the way out for what is missing here; its errors are its own."""

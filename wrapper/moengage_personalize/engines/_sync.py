@@ -6,7 +6,6 @@ httpcore's public interfaces are used.
 
 from __future__ import annotations
 
-from collections import deque
 from concurrent.futures import TimeoutError as LookUpTimeout
 from contextlib import suppress
 
@@ -17,6 +16,7 @@ from ._content import Content
 from ._deadline import Deadline, shares
 from ._dialogue import READ, Dialogue, Epoch
 from ._exchange import answer, outgoing
+from ._idle import Idle
 from ._pool import Proxy, Target, opened, proxy, ssl_context, target, tunnel
 
 PIECE = 16 * 1024  # bytes
@@ -50,10 +50,16 @@ class Connection:
         self.stream = self.stream.start_tls(ssl_context(), host, deadline.left(httpcore.ConnectTimeout))
 
     @property
+    def clean(self) -> bool:
+        return self.dialogue.clean
+
+    @property
+    def expired(self) -> bool:
+        return self.dialogue.expired
+
+    @property
     def usable(self) -> bool:
-        """Whether it may serve another request: clean, not too old, and nothing has come since, not even its end."""
-        dialogue = self.dialogue
-        return dialogue.clean and not dialogue.expired and not self.stream.get_extra_info("is_readable")
+        return self.clean and not self.expired and not self.stream.get_extra_info("is_readable")
 
     def close(self) -> None:
         self.stream.close()
@@ -97,45 +103,23 @@ def _reach(host: str, port: int, deadline: Deadline) -> httpcore.NetworkStream:
 
 
 class Pool:
-    """The idle connections to one origin; the one that was used last serves first."""
+    """The connections to one origin."""
 
     def __init__(self, where: Target, epoch: Epoch) -> None:
+        self.idle: Idle[Connection] = Idle()
         self._proxy = proxy(where)
         self._epoch = epoch
-        self._idle: deque[Connection] = deque()
-        self._closed = False
 
     def exchange(self, where: Target, send: Send, deadline: Deadline) -> Answer:
         """Send one request and take its answer."""
-        connection, content = self._take(where, deadline), Content()
+        connection = self.idle.take() or connect(where, self._proxy, self._epoch, deadline)
+        content, dialogue = Content(), connection.dialogue
         try:
-            connection.exchange(outgoing(connection.dialogue, send, where, self._proxy), content, deadline)
-            status, headers = connection.dialogue.status, connection.dialogue.headers
+            connection.exchange(outgoing(dialogue, send, where, self._proxy), content, deadline)
+            status, headers = dialogue.status, dialogue.headers
         finally:
-            self._give(connection)
+            self.idle.give(connection)
         return answer(status, headers, content)
-
-    def _take(self, where: Target, deadline: Deadline) -> Connection:
-        with suppress(IndexError):  # no idle one is left
-            while not (connection := self._idle.pop()).usable:
-                connection.close()
-            return connection
-        return connect(where, self._proxy, self._epoch, deadline)
-
-    def _give(self, connection: Connection) -> None:
-        if connection.dialogue.clean and not self._closed:
-            self._idle.append(connection)
-        else:
-            connection.close()
-        with suppress(IndexError):  # another thread was faster
-            while self._idle[0].dialogue.expired:
-                self._idle.popleft().close()
-
-    def close(self) -> None:
-        """Close the idle connections; one that is in use is closed when it is given back."""
-        self._closed = True
-        while self._idle:
-            self._idle.pop().close()
 
 
 class Connections:
@@ -160,4 +144,4 @@ class Connections:
 
     def close(self) -> None:
         for pool in self._pools.values():
-            pool.close()
+            pool.idle.close()

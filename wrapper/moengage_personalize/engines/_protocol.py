@@ -1,0 +1,103 @@
+"""One awaited connection, as a protocol of asyncio's transports.
+
+Law of this module: what comes is read at once, also while the connection lies idle, and then ends it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import selectors
+from collections.abc import Callable
+
+from .._http import httpcore
+from ._content import Content
+from ._deadline import Deadline
+from ._dialogue import Dialogue, Epoch
+from ._pool import ssl_context
+
+Selector: Callable[[], selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
+
+
+class AsyncConnection(asyncio.Protocol):
+    """One connection."""
+
+    def __init__(self, epoch: Epoch) -> None:
+        self.dialogue = Dialogue(epoch)
+        self._transport: asyncio.Transport
+        self._exchange: tuple[asyncio.Future[None], Content, Deadline] | None = None
+        self._dirty = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = transport  # type: ignore[assignment]  # of a stream, as both ways to make one have it
+
+    async def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
+        """Write a request and wait until its answer is whole."""
+        loop = asyncio.get_running_loop()
+        ended: asyncio.Future[None] = loop.create_future()
+        if self._transport.is_closing():
+            self.dialogue.lost(deadline)
+            raise httpcore.WriteError("the connection is closed")
+        self._exchange = ended, content, deadline
+        timer = loop.call_later(deadline.left(httpcore.ReadTimeout), self._fails, httpcore.ReadTimeout("the deadline"))
+        try:
+            self._transport.write(request)
+            await ended
+        finally:
+            timer.cancel()
+            self._exchange = None
+
+    def data_received(self, data: bytes) -> None:
+        if self._exchange is None:
+            self._dirty = True
+            return
+        ended, content, deadline = self._exchange
+        try:
+            whole = self.dialogue.hears(data, content, deadline)
+        except Exception as error:  # noqa: BLE001 -- raised where the answer is waited for
+            self._fails(error)
+        else:
+            if whole and not ended.done():
+                ended.set_result(None)
+                self._exchange = None
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self._exchange is None:
+            return
+        if exc is None:
+            self.data_received(b"")
+        else:
+            self.dialogue.lost(self._exchange[2])
+            self._fails(httpcore.ReadError(str(exc)))
+
+    def _fails(self, error: Exception) -> None:
+        if self._exchange is not None and not self._exchange[0].done():
+            self._exchange[0].set_exception(error)
+
+    async def secure(self, host: str) -> None:
+        """Speak TLS from here on."""
+        loop = asyncio.get_running_loop()
+        transport = await loop.start_tls(self._transport, self, ssl_context(), server_hostname=host)
+        if transport is None:
+            raise httpcore.ConnectError("the connection was closed during the handshake")
+        self._transport = transport
+
+    @property
+    def clean(self) -> bool:
+        return self.dialogue.clean and not self._dirty and not self._transport.is_closing()
+
+    @property
+    def expired(self) -> bool:
+        return self.dialogue.expired
+
+    @property
+    def usable(self) -> bool:
+        # What has come may not have been read yet, where the loop had other things to do.
+        return self.clean and not self.expired and not self._readable()
+
+    def _readable(self) -> bool:
+        with Selector() as selector:
+            selector.register(self._transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
+            return bool(selector.select(0))
+
+    def close(self) -> None:
+        self._transport.abort()  # at once: nothing is to be waited for, and nothing is on its way
