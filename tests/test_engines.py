@@ -35,7 +35,7 @@ from moengage_personalize import (
 )
 from moengage_personalize._flow import Answer, Send
 from moengage_personalize._http import httpcore, httpx
-from moengage_personalize.engines import _async, _content, _dialogue, _pool, _resolve
+from moengage_personalize.engines import _content, _dialogue, _pool, _protocol, _resolve
 from moengage_personalize.engines._deadline import Deadline, shares
 from moengage_personalize.engines._dialogue import Dialogue, Epoch
 
@@ -173,7 +173,7 @@ def test_what_comes_while_a_connection_lies_idle_ends_it() -> None:
         here, there = socket.socketpair()
         with there:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _async.AsyncConnection(Epoch()), sock=here
+                lambda: _protocol.AsyncConnection(Epoch()), sock=here
             )
             connection.dialogue = heard(with_length(b"{}"), [])
             assert connection.usable
@@ -192,7 +192,7 @@ def test_a_connection_that_is_lost_as_a_request_goes_out_was_stale() -> None:
     async def ask() -> bool:
         here, there = socket.socketpair()
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: _async.AsyncConnection(Epoch()), sock=here
+            lambda: _protocol.AsyncConnection(Epoch()), sock=here
         )
         connection.dialogue = heard(with_length(b"{}"), [])
         there.close()

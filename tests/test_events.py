@@ -226,3 +226,11 @@ def test_a_token_has_a_limit_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_context_that_from_token_would_refuse_makes_no_token() -> None:
     with pytest.raises(InvalidRequestError, match=r"expected a context of at most 65,536 bytes, got 70,\d\d\d"):
         ExperienceContext({"name": "a" * 70_000}).to_token()
+
+
+def test_what_cannot_be_written_as_json_is_no_event() -> None:
+    for wrong in ({"customer_id": "\ud800"}, {"element": "\udfff"}):
+        with pytest.raises(
+            InvalidRequestError, match="expected customer_id and element to be JSON, got a lone surrogate"
+        ):
+            events.clicked(**{"context": CONTEXT, "customer_id": "me", **wrong})  # type: ignore[arg-type]

@@ -85,6 +85,18 @@ def test_all_is_sorted_and_there(module: object) -> None:
     assert all(hasattr(module, name) for name in names)
 
 
+def test_the_public_face_imports_what_is_asked_for_and_nothing_before() -> None:
+    code = """if True:
+        import sys, moengage_personalize
+        print({"moengage_personalize._client", "moengage_personalize_api", "httpx"} & {*sys.modules})
+        print(moengage_personalize.PersonalizeClient, dir(moengage_personalize) == moengage_personalize.__all__)
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n<class 'moengage_personalize._client.PersonalizeClient'> True\n"
+    with pytest.raises(AttributeError, match="has no attribute 'PersonaliseClient'"):
+        _ = moengage_personalize.PersonaliseClient  # type: ignore[attr-defined]
+
+
 def test_everything_public_is_described() -> None:
     assert not [name for name in moengage_personalize.__all__ if not getattr(moengage_personalize, name).__doc__]
 

@@ -67,7 +67,7 @@ class ExperienceEvent:
         for name in REQUIRED:
             if self.context.get(name) is None:
                 raise InvalidRequestError(f"expected {name!r} in the context, got a context without it")
-        text("element", self.element)
+        _json.written([self.customer_id, text("element", self.element)], "customer_id and element")
         offset = self.user_timezone_offset
         if offset is not None and not (_is_whole(offset) and abs(offset) <= OFFSET):
             wanted = f"whole seconds from -{OFFSET:,} to {OFFSET:,}"
