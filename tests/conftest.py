@@ -13,7 +13,7 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
-@pytest.fixture(params=["sync", "async"])
+@pytest.fixture(params=["sync", "async", "uvloop"])
 def face(request: pytest.FixtureRequest) -> Iterator[Face]:
     face = Face(request.param)
     yield face

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import uvloop
+
 from moengage_personalize import (
     AsyncHttpxEngine,
     AsyncPersonalizeClient,
@@ -22,11 +24,11 @@ class Face:
     """Either client behind blocking methods; `run` awaits whatever is awaitable, always in one event loop."""
 
     def __init__(self, kind: str) -> None:
-        self.kind = kind
-        self.client_class: Any = PersonalizeClient if kind == "sync" else AsyncPersonalizeClient
-        self.engine_class: Any = HttpxEngine if kind == "sync" else AsyncHttpxEngine
-        self.httpx_class: Any = httpx.Client if kind == "sync" else httpx.AsyncClient
-        self._runner = asyncio.Runner()
+        self.kind = "sync" if kind == "sync" else "async"
+        self.client_class: Any = PersonalizeClient if self.kind == "sync" else AsyncPersonalizeClient
+        self.engine_class: Any = HttpxEngine if self.kind == "sync" else AsyncHttpxEngine
+        self.httpx_class: Any = httpx.Client if self.kind == "sync" else httpx.AsyncClient
+        self._runner = asyncio.Runner(loop_factory=uvloop.new_event_loop if kind == "uvloop" else None)
         self._made: list[Any] = []
 
     def client(self, **arguments: Any) -> Any:

@@ -434,3 +434,32 @@ def untitled(part: Any) -> Any:
     if isinstance(part, dict):
         return {key: untitled(value) for key, value in part.items() if key != "title" or isinstance(value, dict)}
     return [untitled(value) for value in part] if isinstance(part, list) else part
+
+
+def test_the_move_to_httpx2_is_one_switch_and_so_is_the_way_back(tree: Path, regenerate: Tree) -> None:
+    def texts() -> dict[str, bytes]:
+        named = tree / "wrapper" / "moengage_personalize" / "_http.py"
+        return contents(tree) | {named.name: named.read_bytes()}
+
+    before = texts()
+    moved = regenerate("--http", "httpx2")
+    assert (moved.returncode, moved.stderr) == (0, "")
+    assert moved.stdout == "generated/moengage_personalize_api: 4 file(s) changed\nwrapper: fits (mypy)\n"
+    assert b"import httpx2 as httpx\n" in texts()["_http.py"]
+    importing = {name for name, text in contents(tree).items() if b"\nimport httpx" in text}
+    assert importing
+    assert all(b"\nimport httpx2 as httpx\n" in contents(tree)[name] for name in importing)
+    assert regenerate("--check").returncode == 0  # what is generated follows the wrapper
+    assert regenerate("--check", "--http", "httpx").returncode == 2
+    assert regenerate("--http", "httpx").returncode == 0
+    assert texts() == before
+
+
+def test_a_wrapper_that_names_no_library_is_told(tree: Path, regenerate: Tree) -> None:
+    named = tree / "wrapper" / "moengage_personalize" / "_http.py"
+    named.write_text("import requests as httpx\n", "utf-8")
+    done = regenerate()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert (
+        "failed at library: expected _http.py to import httpcore and httpx of one kind, got another text" in done.stderr
+    )

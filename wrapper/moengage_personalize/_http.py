@@ -6,3 +6,5 @@ continues httpx, and `--http httpx` moves them back.
 
 import httpcore as httpcore
 import httpx as httpx
+
+__all__ = ["httpcore", "httpx"]
