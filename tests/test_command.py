@@ -142,8 +142,12 @@ def test_the_sandbox_runs_as_a_process_and_prints_its_settings(tmp_path: Path) -
 
     served = start("fetch", "own", "--at", "2026-11-23T23:00Z", "--attribute", "plan=gold", "--json", **settings)
     assert json.loads(served.communicate(timeout=20)[0])["reasons"] == {"own": "not_served"}  # beta=true is no text
-    limited = start("fetch", "own", "--timeout", "0.5", **settings)
-    assert "RateLimited: expected status 200, got 429" in limited.communicate(timeout=20)[1]
+    for _ in range(2):  # the first may come in another minute
+        limited = start("fetch", "own", "--timeout", "0.5", **settings)
+        told = limited.communicate(timeout=20)[1]
+        if told:
+            break
+    assert "RateLimited: expected status 200, got 429" in told
     assert limited.returncode == 1
 
     taken = start("sandbox", "--port", settings["MOENGAGE_BASE_URL"].split(":")[2].removesuffix("/v1"))

@@ -147,6 +147,11 @@ def test_the_end_of_a_connection_is_no_answer_and_tells_whether_it_lay_idle() ->
     assert not deadline.stale
 
 
+def test_no_header_can_become_two() -> None:
+    with pytest.raises(httpcore.LocalProtocolError, match="expected headers without line breaks"):
+        Dialogue(Epoch()).asks("POST", b"/", [(b"Host", b"host\r\nX: injected")], b"")
+
+
 def test_a_body_that_ends_with_its_connection_is_whole() -> None:
     dialogue, content = Dialogue(Epoch()), _content.Content()
     dialogue.asks("GET", b"/", [(b"Host", b"host")], b"")
@@ -569,6 +574,12 @@ def test_the_engines_give_an_answer_as_values(face: Face) -> None:
         assert (outcome.status, outcome.body, outcome.headers["x-thing"]) == (404, b"gone", "one")
         assert b"accept-encoding: gzip\r\n" in server.requests[0].lower()
         face.run(engine.close() if face.kind == "sync" else engine.aclose())
+
+
+def test_a_client_tells_its_engine(face: Face) -> None:
+    assert isinstance(face.client(base_url="http://127.0.0.1:9/v1").engine, face.engine_class)
+    own = face.engine_class()
+    assert face.client(base_url="http://127.0.0.1:9/v1", engine=own).engine is own
 
 
 def test_an_engine_that_has_not_been_used_closes(face: Face) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import socket
 import subprocess
@@ -12,6 +13,7 @@ from collections.abc import Generator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
+from urllib.request import urlopen
 
 import pytest
 from support import ROOT
@@ -63,17 +65,22 @@ def answers(address: str) -> bool:
         return False
 
 
+def page(address: str) -> Any:
+    """What a page gives, on a connection of its own; without httpx, whose pool closes one that another thread uses."""
+    with urlopen(address, timeout=20) as answer:
+        return json.load(answer)
+
+
 @pytest.mark.parametrize("name", SERVERS)
 def test_every_visitor_gets_their_own_page_from_every_worker(name: str, sandbox_url: str) -> None:
     with (
         serving(SERVERS[name], sandbox_url) as address,
-        httpx.Client(timeout=20, limits=httpx.Limits(max_keepalive_connections=0)) as http,
         ThreadPoolExecutor(16) as threads,
     ):
 
         def ask(number: int) -> Any:
             customer = list(TITLES)[number % len(TITLES)]
-            return http.get(f"{address}/?{customer}").json()
+            return page(f"{address}/?{customer}")
 
         pages = list(threads.map(ask, range(300)))
         while len({page["worker"] for page in pages}) < 2:  # the kernel chooses who is asked
@@ -87,11 +94,10 @@ def test_events_of_every_worker_arrive_once_though_workers_are_stopped(name: str
     with sandbox.serve() as url:
         with (
             serving(SERVERS[name], url) as address,
-            httpx.Client(timeout=20, limits=httpx.Limits(max_keepalive_connections=0)) as http,
             ThreadPoolExecutor(16) as threads,
         ):
-            asked = list(threads.map(lambda number: http.get(f"{address}/event?visitor-{number}"), range(200)))
+            asked = list(threads.map(lambda number: page(f"{address}/event?visitor-{number}"), range(200)))
         kept = httpx.get(url.removesuffix("/v1") + "/_sandbox/events").json()
-    assert all(answer.status_code == 200 for answer in asked)
+    assert asked == [{}] * 200
     assert sorted(event["customer_id"] for event in kept["events"]) == sorted(f"visitor-{n}" for n in range(200))
     assert kept["duplicates"] == 0

@@ -93,6 +93,8 @@ def test_the_public_face_imports_what_is_asked_for_and_nothing_before() -> None:
     """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n<class 'moengage_personalize._client.PersonalizeClient'> True\n"
+    assert dir(moengage_personalize) == moengage_personalize.__all__
+    assert moengage_personalize.__getattr__("events") is moengage_personalize.events  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="has no attribute 'PersonaliseClient'"):
         _ = moengage_personalize.PersonaliseClient  # type: ignore[attr-defined]
 

@@ -49,6 +49,40 @@ if TYPE_CHECKING:
     from ._settings import CircuitBreaker, DataCenter
     from .engines import AsyncHttpxEngine, HttpxEngine
     from .events import ExperienceEvent
+else:
+    # Each name is imported when it is first asked for, so that to import this package costs next to nothing: not every
+    # process that imports it asks for an experience.
+    _NAMES = {
+        "_async_client": "AsyncPersonalizeClient",
+        "_async_reporter": "AsyncReporter",
+        "_client": "PersonalizeClient",
+        "_context": "ExperienceContext",
+        "_errors": "APIError AuthenticationFailed BadRequest CircuitOpen ConfigurationError ConnectionFailed "
+        "DeadlineExceeded EventsNotAccepted InvalidRequestError MalformedResponse PermissionDenied PersonalizeError "
+        "RateLimit RateLimited ServerError",
+        "_experiences": "Experience Experiences",
+        "_item": "ReporterStats",
+        "_metadata": "ExperienceMetadata",
+        "_page": "AsyncPage Page",
+        "_reporter": "Reporter",
+        "_session": "InSession",
+        "_settings": "CircuitBreaker DataCenter",
+        "engines": "AsyncHttpxEngine HttpxEngine",
+        "events": "ExperienceEvent",
+    }
+    _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
+
+    def __getattr__(name: str) -> object:
+        if name == "events":
+            return import_module(".events", __name__)
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+        return found
+
+    def __dir__() -> list[str]:
+        return __all__
+
 
 __all__ = [
     "APIError",
@@ -85,38 +119,3 @@ __all__ = [
     "ServerError",
     "events",
 ]
-
-# Each name is imported when it is first asked for, so that to import this package costs next to nothing: not every
-# process that imports it asks for an experience.
-_NAMES = {
-    "_async_client": "AsyncPersonalizeClient",
-    "_async_reporter": "AsyncReporter",
-    "_client": "PersonalizeClient",
-    "_context": "ExperienceContext",
-    "_errors": "APIError AuthenticationFailed BadRequest CircuitOpen ConfigurationError ConnectionFailed "
-    "DeadlineExceeded EventsNotAccepted InvalidRequestError MalformedResponse PermissionDenied PersonalizeError "
-    "RateLimit RateLimited ServerError",
-    "_experiences": "Experience Experiences",
-    "_item": "ReporterStats",
-    "_metadata": "ExperienceMetadata",
-    "_page": "AsyncPage Page",
-    "_reporter": "Reporter",
-    "_session": "InSession",
-    "_settings": "CircuitBreaker DataCenter",
-    "engines": "AsyncHttpxEngine HttpxEngine",
-    "events": "ExperienceEvent",
-}
-_HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-
-if not TYPE_CHECKING:
-
-    def __getattr__(name: str) -> object:
-        if name == "events":
-            return import_module(".events", __name__)
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-        return found
-
-    def __dir__() -> list[str]:
-        return __all__

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import selectors
 from collections.abc import Callable
+from typing import cast
 
 from .._http import httpcore
 from ._content import Content
@@ -77,9 +78,7 @@ class AsyncConnection(asyncio.Protocol):
         """Speak TLS from here on."""
         loop = asyncio.get_running_loop()
         transport = await loop.start_tls(self._transport, self, ssl_context(), server_hostname=host)
-        if transport is None:
-            raise httpcore.ConnectError("the connection was closed during the handshake")
-        self._transport = transport
+        self._transport = cast(asyncio.Transport, transport)  # None only to types: a handshake that fails raises
 
     @property
     def clean(self) -> bool:
