@@ -12,13 +12,9 @@ from moengage_personalize import AsyncPersonalizeClient, Experiences, Personaliz
 from .canned import API_KEY, CUSTOMER, WORKSPACE_ID, Values
 from .others import TIMEOUT, AsyncCall, Awaited, Blocking, Call, Target
 
-DEFAULT, AIOHTTP, FAST = "ours, httpx", "ours, aiohttp", "ours, pyreqwest"
+DEFAULT = "ours"
 # The engine of each name for PersonalizeClient and for AsyncPersonalizeClient, in moengage_personalize.engines.
-ENGINES: dict[str, tuple[str | None, str | None]] = {
-    DEFAULT: ("HttpxEngine", "AsyncHttpxEngine"),
-    AIOHTTP: (None, "AsyncAiohttpEngine"),
-    FAST: ("PyreqwestEngine", "AsyncPyreqwestEngine"),
-}
+ENGINES: dict[str, tuple[str | None, str | None]] = {DEFAULT: ("HttpxEngine", "AsyncHttpxEngine")}
 
 
 def _engine(name: str | None) -> Any:

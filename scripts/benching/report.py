@@ -17,7 +17,7 @@ from .goals import Row
 from .others import HTTPX
 
 BEGIN, END = "<!-- bench -->", "<!-- end of bench -->"
-PACKAGES = ("httpx", "httpcore", "h11", "requests", "urllib3", "aiohttp", "httpx-aiohttp", "httpx2", "pyreqwest")
+PACKAGES = ("httpx", "httpcore", "httptools", "msgspec", "requests", "aiohttp", "httpx-aiohttp", "httpx2", "pyreqwest")
 Table = list[list[str]]
 
 
