@@ -108,11 +108,14 @@ class AsyncHttpxEngine:
         """Perform one request; it ends by `send.timeout` seconds from now, or when its caller is cancelled."""
         deadline = Deadline(send.timeout)
         here = self._here()
-        try:
-            async with asyncio.timeout(send.timeout):
-                await here.slots.acquire()
-        except TimeoutError as error:
-            return NoAnswer("busy", error)
+        if here.slots.locked():
+            try:
+                async with asyncio.timeout(send.timeout):
+                    await here.slots.acquire()
+            except TimeoutError as error:
+                return NoAnswer("busy", error)
+        else:
+            await here.slots.acquire()  # at once
         try:
             return await here.wire.exchange(send, deadline)
         except Exception as error:  # noqa: BLE001 -- the boundary: no exception of httpx or below gets out

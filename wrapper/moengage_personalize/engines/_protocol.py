@@ -25,11 +25,14 @@ class AsyncConnection(asyncio.Protocol):
     def __init__(self, epoch: Epoch) -> None:
         self.dialogue = Dialogue(epoch)
         self._transport: asyncio.Transport
+        self._selector: selectors.BaseSelector
         self._exchange: tuple[asyncio.Future[None], Content, Deadline] | None = None
         self._dirty = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # of a stream, as both ways to make one have it
+        self._selector = Selector()
+        self._selector.register(transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
 
     async def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
         """Write a request and wait until its answer is whole."""
@@ -91,12 +94,7 @@ class AsyncConnection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         # What has come may not have been read yet, where the loop had other things to do.
-        return self.clean and not self.expired and not self._readable()
-
-    def _readable(self) -> bool:
-        with Selector() as selector:
-            selector.register(self._transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
-            return bool(selector.select(0))
+        return self.clean and not self.expired and not self._selector.select(0)
 
     def close(self) -> None:
         self._transport.abort()  # at once: nothing is to be waited for, and nothing is on its way
