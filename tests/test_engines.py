@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import gzip
 import multiprocessing
 import os
@@ -11,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+import weakref
 import zlib
 from collections.abc import Iterator
 from itertools import pairwise
@@ -35,9 +37,10 @@ from moengage_personalize import (
 )
 from moengage_personalize._flow import Answer, Send
 from moengage_personalize._http import httpcore, httpx
-from moengage_personalize.engines import _content, _dialogue, _pool, _protocol, _resolve
+from moengage_personalize.engines import _content, _dialogue, _pool, _protocol, _resolve, _sync
 from moengage_personalize.engines._deadline import Deadline, shares
 from moengage_personalize.engines._dialogue import Dialogue, Epoch
+from moengage_personalize.engines._idle import Idle
 
 BODIES = st.binary(max_size=300)
 CHUNKS = st.lists(st.binary(min_size=1, max_size=50), max_size=5)
@@ -109,6 +112,7 @@ def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int
         b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
         b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
         b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 000 X\r\nContent-Length: 2\r\n\r\n[]" + ANOTHER,
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
@@ -145,6 +149,87 @@ def test_the_end_of_a_connection_is_no_answer_and_tells_whether_it_lay_idle() ->
     with pytest.raises(httpcore.RemoteProtocolError, match="within its answer"):
         dialogue.hears(b"", _content.Content(), deadline)
     assert not deadline.stale
+
+
+def test_what_comes_behind_an_answer_that_was_whole_ends_the_connection() -> None:
+    dialogue = heard(with_length(b"{}"), [])
+    assert dialogue.clean
+    assert dialogue.hears(with_length(b"[]"), _content.Content(), Deadline(5))
+    assert not dialogue.clean
+
+
+def test_trailers_are_no_headers_and_have_a_limit() -> None:
+    answer = with_chunks([b"{}"]).replace(b"Trailer: x", b"Content-Encoding: gzip")
+    assert [name for name, _ in heard(answer, []).headers] == [b"Transfer-Encoding"]
+    with pytest.raises(_content.TooLarge, match="headers or trailers of more than 102,400 bytes"):
+        heard(with_chunks([b"{}"]).replace(b"Trailer: x", b"Trailer: " + b"x" * 200_000), list(range(0, 300_000, 9999)))
+
+
+def test_an_interrupt_within_a_callback_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_dialogue.Hearing, "on_header", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        heard(with_length(b"{}"), [])
+
+
+def test_an_answer_leaves_nothing_to_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        hearing = weakref.ref(heard(with_length(b"{}"), [])._hearing)
+        assert hearing() is None
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("closed", ["before", "between"])
+def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) -> None:
+    class Returning:
+        closed = expired = False
+
+        @property
+        def clean(self) -> bool:
+            if closed == "between":
+                idle.close()
+            return True
+
+        usable = clean
+
+        def close(self) -> None:
+            self.closed = True
+
+    idle: Idle[Any] = Idle()
+    if closed == "before":
+        idle.close()
+    connection = Returning()
+    idle.give(connection)
+    assert connection.closed
+    assert idle.take() is None
+
+
+def test_a_request_that_was_cut_off_leaves_no_connection_for_others() -> None:
+    class Cut(httpcore.NetworkStream):
+        def write(self, *_: Any) -> None:
+            raise httpcore.WriteError("broken pipe")
+
+        def read(self, *_: Any) -> bytes:
+            return with_length(b"{}")
+
+    connection, content = _sync.Connection(Cut(), Epoch()), _content.Content()
+    request = connection.dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+    connection.exchange(request, content, Deadline(5))
+    assert (content.unpack({}), connection.clean) == (b"{}", False)
+
+
+def test_an_answer_without_a_length_is_whole_when_its_sender_has_said_all(face: Face) -> None:
+    def ends(connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"experiences": {}}')
+        connection.shutdown(socket.SHUT_WR)
+
+    with serving(ends) as server:
+        assert face.fetch(face.client(base_url=server.base_url, timeout=5), "a").reason("a") == "not_served"
 
 
 def test_no_header_can_become_two() -> None:

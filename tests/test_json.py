@@ -54,3 +54,13 @@ def test_what_is_not_json_is_not_written(value: Any) -> None:
     assert not _json.is_json([value])
     with pytest.raises(ValueError, match=r"a lone surrogate|JSON"):
         _json.dumps([value])
+
+
+@pytest.mark.parametrize("text", [b'{"c":"canary-\xff"}', '{"c":"canary-\ud800'])
+def test_what_cannot_be_read_is_not_kept_by_the_error(text: str | bytes) -> None:
+    with pytest.raises(ValueError, match=r"at byte|at character") as caught:
+        _json.loads(text)
+    link: BaseException | None = caught.value
+    while link is not None:
+        assert "canary" not in repr(link)
+        link = link.__context__

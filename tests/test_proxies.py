@@ -10,10 +10,10 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from typing import Any
 
 import pytest
-from faces import Face
+from faces import CREDENTIALS, Face
 from faultserver import FaultServer
 
-from moengage_personalize import ConnectionFailed
+from moengage_personalize import ConnectionFailed, PersonalizeClient
 from moengage_personalize.engines import _pool
 
 
@@ -112,10 +112,19 @@ def proxy(context: ssl.SSLContext | None = None, status: int = 200) -> Iterator[
         made.close()
 
 
+def test_tls_within_tls_is_refused_where_it_keeps_no_deadline(server: FaultServer, monkeypatch: Any) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "https://localhost:9")
+    client = PersonalizeClient(**CREDENTIALS, base_url=server.url("good", tls=True), max_retries=0)
+    with pytest.raises(ConnectionFailed, match="expected an http proxy for an https API, got an https one"):
+        client.fetch("a")
+
+
 @pytest.mark.parametrize("scheme", ["http", "https"])
 def test_a_request_with_tls_goes_through_a_tunnel(
     face: Face, server: FaultServer, monkeypatch: pytest.MonkeyPatch, scheme: str
 ) -> None:
+    if (face.kind, scheme) == ("sync", "https"):
+        return  # refused; as above
     context = server._certificates.contexts["good"] if scheme == "https" else None
     with proxy(context) as between:
         monkeypatch.setenv("HTTPS_PROXY", f"{scheme}://me:secret@localhost:{between.port}")
@@ -147,6 +156,20 @@ def test_a_proxy_that_refuses_is_a_failed_connection(
         with pytest.raises(ConnectionFailed, match="got ProxyError: expected the proxy to connect, got status 407"):
             face.fetch(client, "a")
         face.close(client)
+
+
+def test_a_request_without_tls_may_go_to_a_proxy_with_it(face: Face, server: FaultServer, monkeypatch: Any) -> None:
+    monkeypatch.setenv("HTTP_PROXY", server.url("good", tls=True).removesuffix("/v1"))
+    client = face.client(base_url="http://api.test/v1", timeout=5)
+    assert face.fetch(client, "a", customer_id="visitor")["a"]["Title"] == "visitor"
+
+
+def test_a_proxy_that_is_no_url_is_refused_without_its_words(face: Face, monkeypatch: Any) -> None:
+    monkeypatch.setenv("ALL_PROXY", "http://user:hunter2/x@proxy:80")
+    client = face.client(base_url="https://api.test/v1", max_retries=0)
+    with pytest.raises(ConnectionFailed, match="expected the URL of a proxy") as caught:
+        face.fetch(client, "a")
+    assert "hunter2" not in f"{caught.value!r}{caught.value.__cause__!r}{caught.value.__cause__.__context__!r}"
 
 
 def test_a_proxy_of_another_kind_is_refused(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:

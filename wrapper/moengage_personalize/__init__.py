@@ -73,8 +73,8 @@ else:
     _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
 
     def __getattr__(name: str) -> object:
-        if name == "events":
-            return import_module(".events", __name__)
+        if name in ("engines", "events"):
+            return import_module(f".{name}", __name__)
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)

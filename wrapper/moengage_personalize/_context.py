@@ -53,11 +53,11 @@ class ExperienceContext(Fields):
 
     def attributes(self) -> dict[str, Any]:
         """A copy of the fields, as an event's `attributes` take them."""
-        return dict(_json.loads(_json.dumps(self._fields)))
+        return dict(_json.loads(_json.written(self._fields, "the context")))
 
     def to_json(self) -> str:
         """The context as JSON text, for a session or a page; `from_json` brings it back unchanged."""
-        return _json.dumps(self._fields).decode()
+        return _json.written(self._fields, "the context").decode()
 
     @classmethod
     @guarded
@@ -77,7 +77,7 @@ class ExperienceContext(Fields):
             InvalidRequestError: a key that is too short, or a context longer than a token may be.
         """
         packer = zlib.compressobj(9, wbits=-zlib.MAX_WBITS)
-        text = _json.dumps(self._fields)
+        text = _json.written(self._fields, "the context")
         if len(text) > UNPACKED:
             raise InvalidRequestError(f"expected a context of at most {UNPACKED:,} bytes, got {len(text):,}")
         packed = packer.compress(text) + packer.flush()

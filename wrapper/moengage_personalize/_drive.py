@@ -55,7 +55,7 @@ def together(engine: Engine, flows: Sequence[Flow[T]]) -> list[T | PersonalizeEr
 def _settle(future: Future[T | PersonalizeError], engine: Engine, flow: Flow[T]) -> None:
     try:
         future.set_result(drive(engine, flow))
-    except Exception as error:  # noqa: BLE001 -- raised again where the future is asked
+    except BaseException as error:  # noqa: BLE001 -- raised again where the future is asked
         future.set_exception(error)
 
 

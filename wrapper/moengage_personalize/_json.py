@@ -50,7 +50,8 @@ def read(text: str | bytes) -> tuple[Any, bool]:
     try:
         return _strict(text), True
     except (msgspec.MsgspecError, ValueError, RecursionError):
-        return _lenient(text), False
+        pass  # not within, because what is raised next would hold this error, and this the text
+    return _lenient(text), False
 
 
 def _lenient(text: str | bytes) -> Any:

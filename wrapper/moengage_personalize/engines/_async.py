@@ -40,6 +40,7 @@ async def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: 
 async def _reach(first: Target | Proxy, epoch: Epoch, deadline: Deadline) -> AsyncConnection:
     # Waited for, not cancelled, because others may wait for the same look-up.
     looking = asyncio.wrap_future(_resolve.look_up(first.host))
+    looking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # or a late one is logged
     await asyncio.wait({looking}, timeout=deadline.left(httpcore.ConnectTimeout))
     if not looking.done():
         raise httpcore.ConnectTimeout("looking the host up")

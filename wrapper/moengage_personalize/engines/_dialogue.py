@@ -18,7 +18,8 @@ from ._content import Content, TooLarge
 from ._deadline import Deadline
 
 READ = 64 * 1024  # bytes
-HEAD = 100 * 1024  # bytes of a head
+HEAD = 100 * 1024  # bytes of headers and trailers
+FRAMED = 8  # bytes on the wire for one of a body, in the smallest of chunks
 # Answers before the answer; each costs a hundredth of a millisecond, in an event loop everybody's.
 INFORMATIONAL = 32
 # Seconds. Just below the idle limits of common load balancers (60 and more), so that they seldom close first, and a
@@ -51,8 +52,10 @@ class Hearing:
         self.whole = self.kept = False
         self.surplus = False
         """Whether another answer has begun behind it."""
-        self.headed = False
+        self.headed = self.odd = False
         self.informational = 0
+        self.body = 0
+        """Bytes of it."""
         self._tunnel = tunnel
         self.on_body = self.pieces.append
         self.parser = HttpResponseParser(self)
@@ -61,13 +64,14 @@ class Hearing:
         self.surplus = self.whole
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.whole:
+        if not self.headed:  # not a trailer
             self.headers.append((name, value))
 
     def on_headers_complete(self) -> None:
         if not self.whole:
             self.status = self.parser.get_status_code()
             self.headed = self.status >= 200
+            self.odd = self.odd or self.status < 100
             self.whole = self._tunnel and self.headed  # what comes next is not the proxy's own
 
     def on_message_complete(self) -> None:
@@ -115,28 +119,36 @@ class Dialogue:
     def hears(self, data: bytes, content: Content, deadline: Deadline) -> bool:
         """Take what was read, nothing for the end of the connection; whether the answer is whole now."""
         hearing = self._hearing
+        if hearing.whole:  # more than was asked for
+            self._clean = False
+            return True
         if not data:
             self.lost(deadline)
             return self._at_the_end()
         self._received += len(data)
         try:
             hearing.parser.feed_data(data)
-        except HttpParserUpgrade as error:
-            raise httpcore.RemoteProtocolError("expected an answer, got another protocol") from error
-        except HttpParserError as error:
+        except (HttpParserError, HttpParserUpgrade) as error:
+            if error.__context__ is not None and not isinstance(error.__context__, Exception):
+                raise error.__context__ from None  # an interrupt that came within a callback
             if not hearing.whole:
-                raise httpcore.LocalProtocolError(str(error)) from error
+                raise httpcore.LocalProtocolError(f"expected HTTP/1.1, got {error}") from error
             hearing.surplus = True  # behind the answer
-        for piece in hearing.pieces[: hearing.last]:
-            content.take(piece)
+        piece = b"".join(hearing.pieces[: hearing.last])
         hearing.pieces.clear()
+        hearing.body += len(piece)
+        content.take(piece)
         if hearing.informational > INFORMATIONAL:
             raise TooLarge(f"more than {INFORMATIONAL} informational answers before the answer")
-        if not hearing.headed and self._received > HEAD:
-            raise TooLarge(f"a head of more than {HEAD:,} bytes")
+        if self._received > HEAD + FRAMED * hearing.body:
+            raise TooLarge(f"headers or trailers of more than {HEAD:,} bytes")
+        if hearing.odd:
+            raise httpcore.LocalProtocolError(f"expected a status from 100, got {hearing.status}")
         if hearing.whole:
             self._ended()
-        return hearing.whole
+            del hearing.parser  # which holds what holds it
+            return True
+        return False
 
     def _at_the_end(self) -> bool:
         names = {name.lower() for name, _ in self._hearing.headers}

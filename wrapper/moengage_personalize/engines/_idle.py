@@ -58,6 +58,8 @@ class Idle(Generic[C]):
         """Take a connection back after its answer, and let go of those that have lain idle for too long."""
         if connection.clean and not self._closed:
             self._kept.append(connection)
+            if self._closed:  # meanwhile, by another thread
+                self.close()
         else:
             connection.close()
         with suppress(IndexError):  # another thread was faster

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ssl
 from base64 import b64encode
+from contextlib import suppress
 from functools import cache, lru_cache
 from urllib.request import getproxies, proxy_bypass
 
@@ -60,7 +61,11 @@ def proxy(where: Target) -> Proxy | None:
     address = found.get("https" if where.tls else "http") or found.get("all")
     if not address or proxy_bypass(where.host):
         return None
-    given = httpx.Proxy(address if "://" in address else f"http://{address}")
+    given = None
+    with suppress(httpx.InvalidURL, ValueError):  # whose words may hold a password
+        given = httpx.Proxy(address if "://" in address else f"http://{address}")
+    if given is None:
+        raise httpcore.UnsupportedProtocol("expected the URL of a proxy in the environment, got another text")
     if given.url.scheme not in PORTS:
         raise httpcore.UnsupportedProtocol(f"expected an http or https proxy, got {given.url.scheme}")
     headers = [] if given.raw_auth is None else [(b"Proxy-Authorization", _basic(*given.raw_auth))]

@@ -41,8 +41,8 @@ class AsyncConnection(asyncio.Protocol):
         if self._transport.is_closing():
             self.dialogue.lost(deadline)
             raise httpcore.WriteError("the connection is closed")
-        self._exchange = ended, content, deadline
         timer = loop.call_later(deadline.left(httpcore.ReadTimeout), self._fails, httpcore.ReadTimeout("the deadline"))
+        self._exchange = ended, content, deadline
         try:
             self._transport.write(request)
             await ended
@@ -51,7 +51,7 @@ class AsyncConnection(asyncio.Protocol):
             self._exchange = None
 
     def data_received(self, data: bytes) -> None:
-        if self._exchange is None:
+        if self._exchange is None or self._exchange[0].done():
             self._dirty = True
             return
         ended, content, deadline = self._exchange
@@ -60,9 +60,12 @@ class AsyncConnection(asyncio.Protocol):
         except Exception as error:  # noqa: BLE001 -- raised where the answer is waited for
             self._fails(error)
         else:
-            if whole and not ended.done():
+            if whole:
                 ended.set_result(None)
-                self._exchange = None
+
+    def eof_received(self) -> None:
+        if self._exchange is not None:
+            self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if self._exchange is None:

@@ -1,4 +1,4 @@
-"""Connections whose every step ends by the deadline of the call: h11 over the streams of httpcore.
+"""Connections whose every step ends by the deadline of the call: _dialogue over the streams of httpcore.
 
 Law of this module: nothing is read or written past the deadline, and a connection that is not clean is closed. Only
 httpcore's public interfaces are used.
@@ -7,7 +7,6 @@ httpcore's public interfaces are used.
 from __future__ import annotations
 
 from concurrent.futures import TimeoutError as LookUpTimeout
-from contextlib import suppress
 
 from .._flow import Answer, Send
 from .._http import httpcore
@@ -29,12 +28,15 @@ class Connection:
     def __init__(self, stream: httpcore.NetworkStream, epoch: Epoch) -> None:
         self.stream = stream
         self.dialogue = Dialogue(epoch)
+        self._cut = False
 
     def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
         """Write a request and read until its answer is whole, in one piece where it is small."""
-        with suppress(httpcore.WriteError):  # the server may have answered before it closed
+        try:
             for start in range(0, len(request), PIECE):
                 self.stream.write(request[start : start + PIECE], deadline.left(httpcore.WriteTimeout))
+        except httpcore.WriteError:
+            self._cut = True  # the server may have answered before it closed
         while not self.dialogue.hears(self._read(deadline), content, deadline):
             pass
 
@@ -51,7 +53,7 @@ class Connection:
 
     @property
     def clean(self) -> bool:
-        return self.dialogue.clean
+        return self.dialogue.clean and not self._cut
 
     @property
     def expired(self) -> bool:
@@ -68,10 +70,12 @@ class Connection:
 def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadline) -> Connection:
     """A new connection, through a proxy if there is one."""
     first = where if between is None else between
+    if where.tls and first is not where and first.tls:  # httpcore's TLS within TLS keeps no deadline and hides surplus
+        raise httpcore.UnsupportedProtocol("expected an http proxy for an https API, got an https one")
     connection = Connection(_reach(first.host, first.port, deadline), epoch)
     try:
-        if between is not None and between.tls:
-            connection.secure(between.host, deadline)
+        if first is not where and first.tls:
+            connection.secure(first.host, deadline)
         if between is not None and where.tls:
             dialogue, authority = connection.dialogue, tunnel(where)
             request = dialogue.asks("CONNECT", authority, [(b"Host", authority), *between.headers], b"")
@@ -143,5 +147,5 @@ class Connections:
         self._epoch.renew()
 
     def close(self) -> None:
-        for pool in self._pools.values():
+        for pool in list(self._pools.values()):
             pool.idle.close()
