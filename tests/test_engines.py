@@ -14,6 +14,7 @@ import threading
 import time
 import weakref
 import zlib
+from collections import deque
 from collections.abc import Iterator
 from itertools import pairwise
 from typing import Any
@@ -189,20 +190,23 @@ def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) ->
     class Returning:
         closed = expired = False
 
-        @property
-        def clean(self) -> bool:
-            if closed == "between":
-                idle.close()
-            return True
-
-        usable = clean
+        clean = usable = True
 
         def close(self) -> None:
             self.closed = True
 
+    class Late(deque[Any]):
+        """What another thread finds, which closes the pool at this instant."""
+
+        def append(self, item: Any) -> None:
+            idle.close()
+            super().append(item)
+
     idle: Idle[Any] = Idle()
     if closed == "before":
         idle.close()
+    else:
+        idle._kept = Late()
     connection = Returning()
     idle.give(connection)
     assert connection.closed
@@ -230,6 +234,19 @@ def test_an_answer_without_a_length_is_whole_when_its_sender_has_said_all(face: 
 
     with serving(ends) as server:
         assert face.fetch(face.client(base_url=server.base_url, timeout=5), "a").reason("a") == "not_served"
+
+
+def test_what_went_wrong_first_is_what_is_told() -> None:
+    async def lose() -> None:
+        connection, ended = _protocol.AsyncConnection(Epoch()), asyncio.get_running_loop().create_future()
+        connection.connection_lost(None)  # nobody waits
+        connection._exchange = ended, _content.Content(), Deadline(5)
+        connection.connection_lost(OSError("first"))
+        connection.connection_lost(OSError("second"))
+        with pytest.raises(httpcore.ReadError, match="first"):
+            await ended
+
+    asyncio.run(lose())
 
 
 def test_no_header_can_become_two() -> None:

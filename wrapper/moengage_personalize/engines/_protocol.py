@@ -68,13 +68,9 @@ class AsyncConnection(asyncio.Protocol):
             self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        if self._exchange is None:
-            return
-        if exc is None:
-            self.data_received(b"")
-        else:
+        if self._exchange is not None:
             self.dialogue.lost(self._exchange[2])
-            self._fails(httpcore.ReadError(str(exc)))
+            self._fails(httpcore.ReadError(str(exc or "the connection was closed")))
 
     def _fails(self, error: Exception) -> None:
         if self._exchange is not None and not self._exchange[0].done():
