@@ -8,6 +8,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +127,7 @@ def test_an_interrupted_fetch_ends_as_a_shell_expects() -> None:
         process = start("fetch", "a", "--timeout", "20", **settings, MOENGAGE_BASE_URL=server.base_url)
         while not server.requests:
             assert process.poll() is None
+        time.sleep(0.3)  # until it waits: a signal in the instant before is heard when the wait ends
         process.send_signal(signal.SIGINT)
         assert process.communicate(timeout=10)[1] == ""
     assert process.returncode == 130
