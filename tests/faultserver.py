@@ -784,6 +784,8 @@ class FaultServer:
 
     def _on_trouble(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")
+        if isinstance(error, AttributeError) and "_call_connection_lost" in repr(context.get("handle")):
+            return  # told twice of one connection when a write from resume_writing() fails: python/cpython#156512
         if not isinstance(error, OSError):
             self._troubles.append(error or RuntimeError(context["message"]))
 
