@@ -122,14 +122,18 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
 
 
 def test_an_interrupted_fetch_ends_as_a_shell_expects() -> None:
-    with serving(hangs) as server:
-        settings = {"MOENGAGE_WORKSPACE_ID": "WS", "MOENGAGE_PERSONALIZE_API_KEY": "key"}
-        process = start("fetch", "a", "--timeout", "20", **settings, MOENGAGE_BASE_URL=server.base_url)
-        while not server.requests:
-            assert process.poll() is None
-        time.sleep(0.3)  # until it waits: a signal in the instant before is heard when the wait ends
-        process.send_signal(signal.SIGINT)
-        assert process.communicate(timeout=10)[1] == ""
+    settings = {"MOENGAGE_WORKSPACE_ID": "WS", "MOENGAGE_PERSONALIZE_API_KEY": "key"}
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # a suite in a script's background ignores it
+    try:
+        with serving(hangs) as server:
+            process = start("fetch", "a", "--timeout", "20", **settings, MOENGAGE_BASE_URL=server.base_url)
+            while not server.requests:
+                assert process.poll() is None
+            time.sleep(0.3)  # until it waits: a signal in the instant before is heard when the wait ends
+            process.send_signal(signal.SIGINT)
+            assert process.communicate(timeout=10)[1] == ""
+    finally:
+        signal.signal(signal.SIGINT, before)
     assert process.returncode == 130
 
 

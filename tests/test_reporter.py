@@ -29,10 +29,12 @@ from moengage_personalize import (
     ConfigurationError,
     PersonalizeClient,
     Reporter,
+    _delivery,
     _forked,
     _reporter,
     sandbox,
 )
+from moengage_personalize._delivery import Delivery
 
 
 @pytest.fixture
@@ -209,6 +211,32 @@ def test_a_full_batch_wakes_the_thread() -> None:
             reporter.put(shown())
         assert within(5, lambda: reporter.stats.sent == 5)
         reporter.close()
+
+
+def test_in_an_outage_a_page_does_not_wake_the_thread_for_each_event(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks: list[float] = []
+
+    def look(delivery: Delivery) -> float:
+        looks.append(pause(delivery))
+        return looks[-1]
+
+    pause = Delivery._pause
+    monkeypatch.setattr(Delivery, "_pause", look)
+    monkeypatch.setattr(_delivery, "BACKOFF", 30.0)
+    with (
+        serving(answers(503, b"")) as server,
+        PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client,
+    ):
+        reporter = client.reporter(max_batch=2, flush_interval=600)
+        for _ in range(2):
+            reporter.put(shown())
+        assert within(10, lambda: bool(looks) and 0 < looks[-1] <= 30)
+        before = len(looks)
+        for _ in range(200):
+            reporter.put(shown())
+        time.sleep(0.2)
+        assert len(looks) == before
+        reporter.close(0.1)
 
 
 def test_where_no_thread_can_be_started_the_close_sends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:

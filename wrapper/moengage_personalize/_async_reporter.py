@@ -33,17 +33,16 @@ class AsyncReporter(Background):
         waiting = self._outbox.put(event)
         if self._task is None or self._task.done():
             self._start()
-        elif waiting >= self._max_batch:
+        if waiting == self._max_batch:
             self._woken()
 
     def _start(self) -> None:
         try:
-            self._loop = asyncio.get_running_loop()
+            loop = asyncio.get_running_loop()
         except RuntimeError:
             pass  # without a loop there is no task; the next put in one starts it, or the end of the interpreter
         else:
-            self._full = asyncio.Event()
-            self._task = self._loop.create_task(self._run(), name="moengage-personalize reporter")
+            self._task = loop.create_task(self._run(), name="moengage-personalize reporter")
         if not self._watched:
             self._watched = True
             at_exit(self._at_exit)
@@ -55,6 +54,7 @@ class AsyncReporter(Background):
 
     async def _run(self) -> None:
         steps, outcome = self._delivery.steps(), None
+        self._loop, self._full = asyncio.get_running_loop(), asyncio.Event()
         try:
             while True:
                 step = steps.send(outcome)
@@ -64,7 +64,7 @@ class AsyncReporter(Background):
                 elif isinstance(step, Tend):
                     await self._tend(step.spool)
                 else:
-                    await self._sleep(step)
+                    await self._sleep(step, self._full)
         except StopIteration:
             return
         finally:
@@ -83,11 +83,11 @@ class AsyncReporter(Background):
         except RuntimeError:  # no more threads, or the interpreter is ending
             self._outbox.tend(spool)
 
-    async def _sleep(self, step: Wait) -> None:
-        full = self._full = asyncio.Event()
+    async def _sleep(self, step: Wait, full: asyncio.Event) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(step.seconds):
                 await full.wait()
+        full.clear()
 
     async def flush(self, timeout: float = CLOSE) -> bool:
         """Send what there is now: as Reporter.flush."""

@@ -83,19 +83,20 @@ class Outbox:
         """What became of all events until now."""
         with self._lock:
             here = [*self._flying, *self._waiting]
-            oldest = min((item.at for item in here), default=None)
-            spooled = sum(self._kept(item) for item in here)
-            return ReporterStats(
-                self._created,
-                self._sent,
-                len(here) - spooled,
-                self._retried,
-                dict(self._dropped),
-                None if oldest is None else self._now() - oldest,
-                spooled,
-                self.recovered,
-                {} if self.spool is None else dict(self.spool.errors),
-            )
+            created, sent, retried, adopted = self._created, self._sent, self._retried, self.recovered
+            dropped = dict(self._dropped)
+        oldest, spooled = min((item.at for item in here), default=None), sum(self._kept(item) for item in here)
+        return ReporterStats(
+            created,
+            sent,
+            len(here) - spooled,
+            retried,
+            dropped,
+            None if oldest is None else self._now() - oldest,
+            spooled,
+            adopted,
+            {} if self.spool is None else dict(self.spool.errors),
+        )
 
     def take(self, count: int | None = None) -> list[Item]:
         """So many of the oldest, all without a count; they are on their way until told what became of them."""

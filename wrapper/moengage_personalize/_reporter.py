@@ -102,7 +102,7 @@ class Reporter(Background):
         waiting = self._outbox.put(event)
         if self._thread is None:
             self._start()
-        elif waiting >= self._max_batch and self._wake.empty():
+        if waiting == self._max_batch and self._wake.empty():  # not for each that follows: a page would pay for it
             self._wake.put(None)
 
     def _start(self) -> None:
