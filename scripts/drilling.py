@@ -8,11 +8,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import TypeVar
 
 import httpx
 import reporting
@@ -23,6 +24,8 @@ from rich.console import Console
 from rich.table import Table
 
 from moengage_personalize import PersonalizeClient, sandbox
+
+T = TypeVar("T")
 
 PUT = 100e-6  # seconds, the 99.9th percentile
 
@@ -50,6 +53,18 @@ def told(url: str, path: str, **body: int) -> dict[str, int]:
     answer = httpx.post(address, json=body) if body else httpx.get(address, timeout=60)
     found: dict[str, int] = answer.json()
     return found
+
+
+def timed(call: Callable[[T], object], given: T) -> float:
+    """Seconds that a call took."""
+    started = time.perf_counter()
+    call(given)
+    return time.perf_counter() - started
+
+
+def quantiles(took: Sequence[float]) -> str:
+    """The middle and the slowest in a thousand."""
+    return f"p50 {statistics.median(took) * 1e6:.0f} us, p99.9 {statistics.quantiles(took, n=1000)[-1] * 1e6:.0f} us"
 
 
 def processes(count: int) -> Iterator[Row]:
@@ -91,18 +106,19 @@ def apart() -> Generator[str]:
 
 
 def outage(seconds: float) -> Iterator[Row]:
-    """The API answers 503 for so long, while a page puts 100 events a second; then it is back."""
+    """The API answers 503 for so long, while a page puts nearly as many events as the queue holds; then it is back."""
     took: list[float] = []
+    idle: list[float] = []
     with apart() as url, PersonalizeClient(**reporting.CREDENTIALS, base_url=url, timeout=5) as client:
         reporter = client.reporter()
         told(url, "/_sandbox/fail", status=503, times=10**9)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             event = reporting.event("visitor")
-            started = time.perf_counter()
-            reporter.put(event)
-            took.append(time.perf_counter() - started)
-            time.sleep(0.01)
+            took.append(timed(reporter.put, event))
+            time.sleep(seconds / 18_000)
+            idle.append(timed(str, event.uuid))  # what this machine makes of next to nothing
+            time.sleep(seconds / 18_000)
         told(url, "/_sandbox/fail", status=503, times=0)
         began = time.monotonic()
         while reporter.stats.queued and time.monotonic() - began < 60:
@@ -110,10 +126,9 @@ def outage(seconds: float) -> Iterator[Row]:
         after = time.monotonic() - began
         reporter.close()
         kept = told(url, "/_sandbox/events")
-    slowest = statistics.quantiles(took, n=1000)[-1]
-    micro = f"put p50 {statistics.median(took) * 1e6:.0f} us, p99.9 {slowest * 1e6:.0f} us"
-    note = f"all there {after:.1f} s after the end; {micro}"
-    yield Row(f"outage of {seconds:g} s", len(took), kept["count"], kept["duplicates"], note, slowest > PUT)
+    note = f"all there {after:.1f} s after the end; put {quantiles(took)}; an empty call {quantiles(idle)}"
+    broken = statistics.quantiles(took, n=1000)[-1] > PUT
+    yield Row(f"outage of {seconds:g} s", len(took), kept["count"], kept["duplicates"], note, broken)
 
 
 def many(count: int) -> Iterator[Row]:
@@ -190,15 +205,11 @@ def spooled(count: int) -> Iterator[Row]:
             took: list[float] = []
             for number in range(count):
                 event = reporting.event(f"visitor-{number}")
-                started = time.perf_counter()
-                reporter.put(event)
-                took.append(time.perf_counter() - started)
+                took.append(timed(reporter.put, event))
                 time.sleep(0.001)
             reporter.close(30)
             kept = told(url, "/_sandbox/events")
-        slowest = statistics.quantiles(took, n=1000)[-1]
-        note = f"put p50 {statistics.median(took) * 1e6:.0f} us, p99.9 {slowest * 1e6:.0f} us"
-        yield Row(f"put {kind}", count, kept["count"], kept["duplicates"], note)
+        yield Row(f"put {kind}", count, kept["count"], kept["duplicates"], quantiles(took))
 
 
 def main() -> int:
