@@ -341,7 +341,7 @@ def check_answer(given: Given) -> str:
     except PersonalizeError as error:
         check_error(error, tuple(plan.secrets()))
         outcome = error
-    good = Part({KEYS[1]: experience(KEYS[1])}, None)
+    good = Part({KEYS[1]: experience(KEYS[1])}, lambda: None)
     found = merge(plan, [outcome, good][: len(plan.asks)], wire.decode)
     touch(found)
     if isinstance(outcome, PersonalizeError):

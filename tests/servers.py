@@ -113,6 +113,7 @@ def then_closes(behaviour: Behaviour) -> Behaviour:
     def both(connection: socket.socket) -> None:
         behaviour(connection)
         connection.shutdown(socket.SHUT_RDWR)
+        raise ConnectionAbortedError  # or a request that is on its way already would be counted, though nobody answers
 
     return both
 

@@ -242,9 +242,9 @@ LIMIT, LESS = RateLimit(100, 7, None), RateLimit(100, 6, None)
 def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
     plan = make_plan([f"k{n}" for n in range(30)])
     error = ServerError("500", rate_limit=LESS)
-    first = Part({"k1": {}, "k26": {}, "unasked": {}}, LIMIT)
+    first = Part({"k1": {}, "k26": {}, "unasked": {}}, lambda: LIMIT)
 
-    both = merge(plan, [first, Part({"k26": {}}, None)], _wire.decode)
+    both = merge(plan, [first, Part({"k26": {}}, lambda: None)], _wire.decode)
     assert list(both) == ["k1", "k26"]
     assert (both.error, both.rate_limit) == (None, LIMIT)
 
@@ -260,7 +260,7 @@ def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
 
 def test_a_request_for_all_keeps_whatever_is_served_and_fails_for_all() -> None:
     plan = make_plan(None)
-    assert list(merge(plan, [Part({"any": {}}, RateLimit(5, None, None))], _wire.decode)) == ["any"]
+    assert list(merge(plan, [Part({"any": {}}, lambda: RateLimit(5, None, None))], _wire.decode)) == ["any"]
     failed = merge(plan, [PersonalizeError("down")], _wire.decode)
     assert failed.reason("any") == "failed"
 

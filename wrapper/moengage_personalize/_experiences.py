@@ -14,6 +14,7 @@ from ._context import ExperienceContext, Fields
 from ._errors import MalformedResponse, PersonalizeError, RateLimit
 
 T = TypeVar("T")
+Limit = Callable[[], RateLimit | None]
 Reason = Literal["served", "not_served", "malformed", "failed", "not_requested"]
 
 
@@ -68,10 +69,10 @@ class Experience(Fields):
 class Experiences(Mapping[str, Experience]):
     """What one fetch brought: experiences by key; one that was not served, for whatever reason, is absent.
 
-    `error` is what kept some or all of the answer away; `rate_limit` is what the answer said of the workspace's limit.
+    `error` is what kept some or all of the answer away.
     """
 
-    __slots__ = ("_failed", "_raw", "_read", "_requested", "_served", "error", "rate_limit")
+    __slots__ = ("_failed", "_limit", "_raw", "_read", "_requested", "_served", "error")
 
     def __init__(
         self,
@@ -81,7 +82,7 @@ class Experiences(Mapping[str, Experience]):
         requested: frozenset[str] | None,
         failed: frozenset[str] | None = frozenset(),
         error: PersonalizeError | None = None,
-        rate_limit: RateLimit | None = None,
+        limit: Limit = lambda: None,
     ) -> None:
         """`requested` and `failed` are sets of keys, None for all there are; `read` raises MalformedResponse."""
         self._raw = raw
@@ -90,7 +91,7 @@ class Experiences(Mapping[str, Experience]):
         self._failed = failed
         self._served: dict[str, Experience | None] = {}
         self.error = error
-        self.rate_limit = rate_limit
+        self._limit = limit
 
     def _decoded(self, key: str) -> Experience | None:
         """One experience, decoded when it is first asked for, so that a malformed one costs only itself."""
@@ -115,6 +116,11 @@ class Experiences(Mapping[str, Experience]):
 
     def __repr__(self) -> str:
         return f"Experiences({list(self._raw)!r}, error={self.error!r})"
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """What the answers said of the workspace's limit, the least that was left; None if they did not."""
+        return self._limit()
 
     def value(self, key: str, name: str, default: T) -> Any | T:
         """One variable of one experience, or the default: a line for a template."""

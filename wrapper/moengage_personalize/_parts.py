@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 
 from attrs import field, frozen
 
-from ._errors import APIError, PersonalizeError, RateLimit, Secrets
-from ._experiences import Experience, Experiences
+from ._errors import PersonalizeError, RateLimit, Secrets
+from ._experiences import Experience, Experiences, Limit
 from ._flow import Send
 
 
@@ -37,7 +38,8 @@ class Part:
     """What one answer brought, not yet decoded."""
 
     experiences: Mapping[str, object]
-    rate_limit: RateLimit | None
+    limit: Limit
+    """Of the workspace, as the answer says; read when it is asked for, which is seldom."""
 
 
 def merge(
@@ -47,23 +49,27 @@ def merge(
     raw: dict[str, object] = {}
     failed: set[str] | None = set()
     errors: list[PersonalizeError] = []
-    limits: list[RateLimit | None] = []
+    limits: list[Limit] = []
     for ask, outcome in zip(plan.asks, outcomes, strict=True):
         if isinstance(outcome, PersonalizeError):
             errors.append(outcome)
             failed = None if failed is None or ask.keys is None else failed | ask.keys
-            limits.append(outcome.rate_limit if isinstance(outcome, APIError) else None)
+            limits.append(partial(getattr, outcome, "rate_limit", None))
         else:
             raw.update(item for item in outcome.experiences.items() if ask.keys is None or item[0] in ask.keys)
-            limits.append(outcome.rate_limit)
+            limits.append(outcome.limit)
     return Experiences(
         raw,
         decode,
         requested=plan.requested,
         failed=None if failed is None else frozenset(failed),
         error=errors[0] if errors else None,
-        rate_limit=min(filter(None, limits), key=_left, default=None),
+        limit=partial(_least, limits),
     )
+
+
+def _least(limits: Sequence[Limit]) -> RateLimit | None:
+    return min(filter(None, (limit() for limit in limits)), key=_left, default=None)
 
 
 def _left(limit: RateLimit) -> float:
