@@ -7,6 +7,7 @@ import gc
 import gzip
 import multiprocessing
 import os
+import select
 import socket
 import subprocess
 import sys
@@ -41,7 +42,7 @@ from moengage_personalize._http import httpcore, httpx
 from moengage_personalize.engines import _content, _dialogue, _pool, _protocol, _resolve, _sync
 from moengage_personalize.engines._deadline import Deadline, shares
 from moengage_personalize.engines._dialogue import Dialogue, Epoch
-from moengage_personalize.engines._idle import Idle
+from moengage_personalize.engines._idle import Idle, readable
 
 BODIES = st.binary(max_size=300)
 CHUNKS = st.lists(st.binary(min_size=1, max_size=50), max_size=5)
@@ -214,17 +215,32 @@ def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) ->
 
 
 def test_a_request_that_was_cut_off_leaves_no_connection_for_others() -> None:
-    class Cut(httpcore.NetworkStream):
-        def write(self, *_: Any) -> None:
-            raise httpcore.WriteError("broken pipe")
-
-        def read(self, *_: Any) -> bytes:
-            return with_length(b"{}")
-
-    connection, content = _sync.Connection(Cut(), Epoch()), _content.Content()
-    request = connection.dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
-    connection.exchange(request, content, Deadline(5))
+    near, far = socket.socketpair()
+    with near, far:
+        stream = httpcore.NetworkStream()
+        stream.get_extra_info = {"socket": near}.get  # type: ignore[method-assign]
+        connection, content = _sync.Connection(stream, Epoch()), _content.Content()
+        far.sendall(with_length(b"{}"))
+        near.shutdown(socket.SHUT_WR)
+        request = connection.dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+        connection.exchange(request, content, Deadline(5))
     assert (content.unpack({}), connection.clean) == (b"{}", False)
+
+
+@pytest.mark.parametrize("polled", [True, False], ids=["poll", "as on Windows"])
+def test_what_has_come_on_a_connection_is_seen(monkeypatch: pytest.MonkeyPatch, polled: bool) -> None:
+    if not polled:
+        monkeypatch.delattr(select, "poll")
+    near, far = socket.socketpair()
+    with near:
+        with far:
+            has_come = readable(near.fileno())
+            assert not has_come()
+            far.sendall(b"x")
+            assert has_come()
+            near.recv(1)
+            assert not has_come()
+        assert has_come()  # its end
 
 
 def test_an_answer_without_a_length_is_whole_when_its_sender_has_said_all(face: Face) -> None:
@@ -755,10 +771,10 @@ def test_a_full_pool_does_not_open_the_circuit() -> None:
             **CREDENTIALS, base_url=server.base_url, engine=engine, circuit_breaker=CircuitBreaker(failures=1)
         )
         for _ in range(_pool.MAX_CONNECTIONS):
-            engine._made.slots.acquire()
+            engine._made.slots.get_nowait()
         with pytest.raises(DeadlineExceeded):
             client.fetch("a", timeout=0.3)
-        engine._made.slots.release()
+        engine._made.slots.put(None)
         assert client.fetch("a").value("a", "Title", "") == "title of a"
     engine.close()
 

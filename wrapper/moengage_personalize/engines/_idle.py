@@ -5,7 +5,9 @@ Law of this module: it may be called from several threads at once, and holds no 
 
 from __future__ import annotations
 
+import select
 from collections import deque
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
@@ -34,6 +36,15 @@ class Keepable(Protocol):
 
 
 C = TypeVar("C", bound=Keepable)
+
+
+def readable(descriptor: int) -> Callable[[], bool]:
+    """What tells whether anything has come on a socket, its end included."""
+    if not hasattr(select, "poll"):  # on Windows, where `select` takes every descriptor
+        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+    poller = select.poll()
+    poller.register(descriptor, select.POLLIN)
+    return lambda: bool(poller.poll(0))
 
 
 class Idle(Generic[C]):

@@ -6,7 +6,6 @@ Law of this module: what comes is read at once, also while the connection lies i
 from __future__ import annotations
 
 import asyncio
-import selectors
 from collections.abc import Callable
 from typing import cast
 
@@ -14,9 +13,8 @@ from .._http import httpcore
 from ._content import Content
 from ._deadline import Deadline
 from ._dialogue import Dialogue, Epoch
+from ._idle import readable
 from ._pool import ssl_context
-
-Selector: Callable[[], selectors.BaseSelector] = getattr(selectors, "PollSelector", selectors.SelectSelector)
 
 
 class AsyncConnection(asyncio.Protocol):
@@ -25,14 +23,13 @@ class AsyncConnection(asyncio.Protocol):
     def __init__(self, epoch: Epoch) -> None:
         self.dialogue = Dialogue(epoch)
         self._transport: asyncio.Transport
-        self._selector: selectors.BaseSelector
+        self._has_come: Callable[[], bool]
         self._exchange: tuple[asyncio.Future[None], Content, Deadline] | None = None
         self._dirty = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = transport  # type: ignore[assignment]  # of a stream, as both ways to make one have it
-        self._selector = Selector()
-        self._selector.register(transport.get_extra_info("socket").fileno(), selectors.EVENT_READ)
+        self._has_come = readable(transport.get_extra_info("socket").fileno())
 
     async def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
         """Write a request and wait until its answer is whole."""
@@ -93,7 +90,7 @@ class AsyncConnection(asyncio.Protocol):
     @property
     def usable(self) -> bool:
         # What has come may not have been read yet, where the loop had other things to do.
-        return self.clean and not self.expired and not self._selector.select(0)
+        return self.clean and not self.expired and not self._has_come()
 
     def close(self) -> None:
         self._transport.abort()  # at once: nothing is to be waited for, and nothing is on its way

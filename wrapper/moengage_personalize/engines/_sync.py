@@ -6,6 +6,7 @@ httpcore's public interfaces are used.
 
 from __future__ import annotations
 
+import socket
 from concurrent.futures import TimeoutError as LookUpTimeout
 
 from .._flow import Answer, Send
@@ -15,10 +16,11 @@ from ._content import Content
 from ._deadline import Deadline, shares
 from ._dialogue import READ, Dialogue, Epoch
 from ._exchange import answer, outgoing
-from ._idle import Idle
+from ._idle import Idle, readable
 from ._pool import Proxy, Target, opened, proxy, ssl_context, target, tunnel
 
 PIECE = 16 * 1024  # bytes
+NEAR = 0.001  # seconds that a step may end before or after the deadline
 BACKEND: httpcore.NetworkBackend = httpcore.SyncBackend()
 
 
@@ -26,30 +28,48 @@ class Connection:
     """One connection."""
 
     def __init__(self, stream: httpcore.NetworkStream, epoch: Epoch) -> None:
-        self.stream = stream
+        self._uses(stream)
         self.dialogue = Dialogue(epoch)
         self._cut = False
+
+    def _uses(self, stream: httpcore.NetworkStream) -> None:
+        self._stream = stream
+        # Its own steps would set the timeout each time, which is as expensive as to read.
+        self._socket: socket.socket = stream.get_extra_info("socket")
+        self._has_come = readable(self._socket.fileno())
+        self._seconds = 0.0
 
     def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
         """Write a request and read until its answer is whole, in one piece where it is small."""
         try:
             for start in range(0, len(request), PIECE):
-                self.stream.write(request[start : start + PIECE], deadline.left(httpcore.WriteTimeout))
-        except httpcore.WriteError:
+                self._within(deadline.left(httpcore.WriteTimeout))
+                self._socket.sendall(request[start : start + PIECE])
+        except TimeoutError as error:
+            raise httpcore.WriteTimeout(str(error)) from error
+        except OSError:
             self._cut = True  # the server may have answered before it closed
         while not self.dialogue.hears(self._read(deadline), content, deadline):
             pass
 
     def _read(self, deadline: Deadline) -> bytes:
+        self._within(deadline.left(httpcore.ReadTimeout))
         try:
-            return self.stream.read(READ, deadline.left(httpcore.ReadTimeout))
-        except httpcore.ReadError:
+            return self._socket.recv(READ)
+        except TimeoutError as error:
+            raise httpcore.ReadTimeout(str(error)) from error
+        except OSError as error:
             self.dialogue.lost(deadline)
-            raise
+            raise httpcore.ReadError(str(error)) from error
+
+    def _within(self, seconds: float) -> None:
+        if abs(seconds - self._seconds) > NEAR:
+            self._socket.settimeout(seconds)
+            self._seconds = seconds
 
     def secure(self, host: str, deadline: Deadline) -> None:
         """Speak TLS from here on."""
-        self.stream = self.stream.start_tls(ssl_context(), host, deadline.left(httpcore.ConnectTimeout))
+        self._uses(self._stream.start_tls(ssl_context(), host, deadline.left(httpcore.ConnectTimeout)))
 
     @property
     def clean(self) -> bool:
@@ -61,10 +81,10 @@ class Connection:
 
     @property
     def usable(self) -> bool:
-        return self.clean and not self.expired and not self.stream.get_extra_info("is_readable")
+        return self.clean and not self.expired and not self._has_come()
 
     def close(self) -> None:
-        self.stream.close()
+        self._stream.close()
 
 
 def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadline) -> Connection:
