@@ -491,7 +491,7 @@ def check_raw(given: tuple[bytes, ...]) -> str:
 
 
 def ask(dialogue: Dialogue) -> None:
-    dialogue.asks("POST", b"/", [(b"Host", b"x"), (b"Content-Length", b"0")], b"")
+    dialogue.begins()
 
 
 def heard(given: Sequence[bytes]) -> tuple[str, bytes, Dialogue]:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import threading
 import time
-import weakref
 import zlib
 from collections import deque
 from collections.abc import Iterator
@@ -42,6 +41,7 @@ from moengage_personalize._http import httpcore, httpx
 from moengage_personalize.engines import _content, _dialogue, _pool, _protocol, _resolve, _sync
 from moengage_personalize.engines._deadline import Deadline, shares
 from moengage_personalize.engines._dialogue import Dialogue, Epoch
+from moengage_personalize.engines._exchange import head
 from moengage_personalize.engines._idle import Idle, readable
 
 BODIES = st.binary(max_size=300)
@@ -68,7 +68,7 @@ WHOLE = st.builds(
 def heard(data: bytes, cuts: list[int]) -> Dialogue:
     """One request, and this for its answer, in pieces."""
     dialogue, content = Dialogue(Epoch()), _content.Content()
-    dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+    dialogue.begins()
     edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
     for start, end in pairwise(edges):
         if dialogue.hears(data[start:end], content, Deadline(5)):
@@ -139,14 +139,14 @@ def test_no_bytes_do_more_than_be_unclean(pieces: list[bytes]) -> None:
 def test_the_end_of_a_connection_is_no_answer_and_tells_whether_it_lay_idle() -> None:
     dialogue, deadline = Dialogue(Epoch()), Deadline(5)
     for served in (False, True):
-        dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+        dialogue.begins()
         if not served:
             assert dialogue.hears(with_length(b"{}"), _content.Content(), deadline)
     with pytest.raises(httpcore.RemoteProtocolError, match="without an answer"):
         dialogue.hears(b"", _content.Content(), deadline)
     assert deadline.stale
     dialogue, deadline = Dialogue(Epoch()), Deadline(5)
-    dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+    dialogue.begins()
     dialogue.hears(b"HTTP/1.1 200 OK\r\nContent-Le", _content.Content(), deadline)
     with pytest.raises(httpcore.RemoteProtocolError, match="within its answer"):
         dialogue.hears(b"", _content.Content(), deadline)
@@ -180,8 +180,8 @@ def test_an_answer_leaves_nothing_to_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:
-        hearing = weakref.ref(heard(with_length(b"{}"), [])._hearing)
-        assert hearing() is None
+        heard(with_length(b"{}"), [])
+        assert not gc.collect()
     finally:
         gc.enable()
 
@@ -222,8 +222,8 @@ def test_a_request_that_was_cut_off_leaves_no_connection_for_others() -> None:
         connection, content = _sync.Connection(stream, Epoch()), _content.Content()
         far.sendall(with_length(b"{}"))
         near.shutdown(socket.SHUT_WR)
-        request = connection.dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
-        connection.exchange(request, content, Deadline(5))
+        connection.dialogue.begins()
+        connection.exchange(b"POST / HTTP/1.1\r\n\r\n", content, Deadline(5))
     assert (content.unpack({}), connection.clean) == (b"{}", False)
 
 
@@ -267,12 +267,12 @@ def test_what_went_wrong_first_is_what_is_told() -> None:
 
 def test_no_header_can_become_two() -> None:
     with pytest.raises(httpcore.LocalProtocolError, match="expected headers without line breaks"):
-        Dialogue(Epoch()).asks("POST", b"/", [(b"Host", b"host\r\nX: injected")], b"")
+        head("POST", b"/", [(b"Host", b"host\r\nX: injected")])
 
 
 def test_a_body_that_ends_with_its_connection_is_whole() -> None:
     dialogue, content = Dialogue(Epoch()), _content.Content()
-    dialogue.asks("GET", b"/", [(b"Host", b"host")], b"")
+    dialogue.begins()
     assert not dialogue.hears(b"HTTP/1.1 200 OK\r\n\r\nall ", content, Deadline(5))
     assert not dialogue.hears(b"of it", content, Deadline(5))
     assert dialogue.hears(b"", content, Deadline(5))
@@ -282,7 +282,7 @@ def test_a_body_that_ends_with_its_connection_is_whole() -> None:
 def test_no_connection_of_an_epoch_that_has_passed_serves_again() -> None:
     epoch = Epoch()
     dialogue = Dialogue(epoch)
-    dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+    dialogue.begins()
     assert dialogue.hears(with_length(b"{}"), _content.Content(), Deadline(5))
     assert dialogue.clean
     epoch.renew()
@@ -321,9 +321,9 @@ def test_a_connection_that_is_lost_as_a_request_goes_out_was_stale() -> None:
         there.close()
         await asyncio.sleep(0.05)
         deadline = Deadline(5)
-        request = connection.dialogue.asks("POST", b"/", [(b"Host", b"host")], b"")
+        connection.dialogue.begins()
         with pytest.raises(httpcore.WriteError):
-            await connection.exchange(request, _content.Content(), deadline)
+            await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", _content.Content(), deadline)
         return deadline.stale
 
     assert asyncio.run(ask())
@@ -680,7 +680,7 @@ def test_a_proxy_may_ask_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None
     assert (proxy.host, proxy.port, proxy.headers) == (
         "127.0.0.1",
         3128,
-        [(b"Proxy-Authorization", b"Basic bWU6c2VjcmV0")],
+        ((b"Proxy-Authorization", b"Basic bWU6c2VjcmV0"),),
     )
 
 

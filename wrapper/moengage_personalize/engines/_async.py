@@ -12,9 +12,9 @@ from . import _resolve
 from ._content import Content
 from ._deadline import Deadline, shares
 from ._dialogue import Dialogue, Epoch
-from ._exchange import answer, outgoing
+from ._exchange import answer, connecting, outgoing
 from ._idle import Idle
-from ._pool import Proxy, Target, opened, proxy, ssl_context, target, tunnel
+from ._pool import Proxy, Target, opened, proxy, ssl_context, target
 from ._protocol import AsyncConnection
 
 
@@ -24,8 +24,8 @@ async def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: 
     connection = await _reach(first, epoch, deadline)
     try:
         if between is not None and where.tls:
-            dialogue, authority = connection.dialogue, tunnel(where)
-            request = dialogue.asks("CONNECT", authority, [(b"Host", authority), *between.headers], b"")
+            dialogue = connection.dialogue
+            request = connecting(dialogue, where, between)
             await connection.exchange(request, Content(), deadline)
             opened(dialogue.status)
             connection.dialogue = Dialogue(epoch)

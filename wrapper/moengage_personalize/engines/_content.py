@@ -25,6 +25,8 @@ class TooLarge(ValueError):
 class Content:
     """Takes the pieces of one body as they stand on the wire."""
 
+    __slots__ = ("_packed",)
+
     def __init__(self) -> None:
         self._packed = bytearray()
 

@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, without I/O: the bytes of a request, and what the bytes of its answer mean.
+"""HTTP/1.1 on one connection, without I/O: what the bytes of an answer mean, and whether another request may follow.
 
 Law of this module: httptools alone reads them, strictly, and a connection serves the next visitor only if it has seen
 one whole answer and nothing behind it, because bytes behind it would be taken for the answer to the next visitor's
@@ -42,6 +42,23 @@ class Epoch:
 
 class Hearing:
     """One answer, as the parser calls it out."""
+
+    __slots__ = (
+        "_tunnel",
+        "body",
+        "headed",
+        "headers",
+        "informational",
+        "kept",
+        "last",
+        "odd",
+        "on_body",
+        "parser",
+        "pieces",
+        "status",
+        "surplus",
+        "whole",
+    )
 
     def __init__(self, tunnel: bool) -> None:
         self.status = 0
@@ -87,10 +104,12 @@ class Hearing:
 class Dialogue:
     """One connection's requests and answers, one after the other."""
 
+    __slots__ = ("_born", "_clean", "_epoch", "_hearing", "_received", "_served", "_until")
+
     def __init__(self, epoch: Epoch) -> None:
         self._epoch = epoch
         self._born = epoch.number
-        self._hearing = Hearing(tunnel=False)
+        self._hearing: Hearing
         self._received = 0
         self._served = self._clean = False
         self._until = inf
@@ -105,16 +124,11 @@ class Dialogue:
         """Of the last answer."""
         return self._hearing.headers
 
-    def asks(self, method: str, target: bytes, headers: Headers, body: bytes) -> bytes:
-        """The bytes of a request."""
+    def begins(self, *, tunnel: bool = False) -> None:
+        """A request is about to go out; one for a tunnel has an answer without a body."""
         self._clean = False
         self._received = 0
-        self._hearing = Hearing(tunnel=method == "CONNECT")
-        lines = [b"%b %b HTTP/1.1" % (method.encode(), target), *(b"%b: %b" % header for header in headers)]
-        head = b"\r\n".join(lines)
-        if len(head.splitlines()) != len(lines):
-            raise httpcore.LocalProtocolError("expected headers without line breaks, got one with some")
-        return head + b"\r\n\r\n" + body
+        self._hearing = Hearing(tunnel)
 
     def hears(self, data: bytes, content: Content, deadline: Deadline) -> bool:
         """Take what was read, nothing for the end of the connection; whether the answer is whole now."""

@@ -11,7 +11,6 @@ from urllib.request import getproxies, proxy_bypass
 from attrs import frozen
 
 from .._http import httpcore, httpx
-from ._dialogue import Headers
 
 MAX_CONNECTIONS = 100
 PORTS = {"http": 80, "https": 443}
@@ -52,7 +51,7 @@ class Proxy:
     host: str
     port: int
     tls: bool
-    headers: Headers
+    headers: tuple[tuple[bytes, bytes], ...]
 
 
 def proxy(where: Target) -> Proxy | None:
@@ -68,7 +67,7 @@ def proxy(where: Target) -> Proxy | None:
         raise httpcore.UnsupportedProtocol("expected the URL of a proxy in the environment, got another text")
     if given.url.scheme not in PORTS:
         raise httpcore.UnsupportedProtocol(f"expected an http or https proxy, got {given.url.scheme}")
-    headers = [] if given.raw_auth is None else [(b"Proxy-Authorization", _basic(*given.raw_auth))]
+    headers = () if given.raw_auth is None else ((b"Proxy-Authorization", _basic(*given.raw_auth)),)
     to = target(str(given.url.copy_with(username=None, password=None)))
     return Proxy(to.host, to.port, to.tls, headers)
 

@@ -15,9 +15,9 @@ from . import _resolve
 from ._content import Content
 from ._deadline import Deadline, shares
 from ._dialogue import READ, Dialogue, Epoch
-from ._exchange import answer, outgoing
+from ._exchange import answer, connecting, outgoing
 from ._idle import Idle, readable
-from ._pool import Proxy, Target, opened, proxy, ssl_context, target, tunnel
+from ._pool import Proxy, Target, opened, proxy, ssl_context, target
 
 PIECE = 16 * 1024  # bytes
 NEAR = 0.001  # seconds that a step may end before or after the deadline
@@ -97,8 +97,8 @@ def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadli
         if first is not where and first.tls:
             connection.secure(first.host, deadline)
         if between is not None and where.tls:
-            dialogue, authority = connection.dialogue, tunnel(where)
-            request = dialogue.asks("CONNECT", authority, [(b"Host", authority), *between.headers], b"")
+            dialogue = connection.dialogue
+            request = connecting(dialogue, where, between)
             connection.exchange(request, Content(), deadline)
             opened(dialogue.status)
             connection.dialogue = Dialogue(epoch)
