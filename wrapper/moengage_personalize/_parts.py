@@ -56,7 +56,10 @@ def merge(
             failed = None if failed is None or ask.keys is None else failed | ask.keys
             limits.append(partial(getattr, outcome, "rate_limit", None))
         else:
-            raw.update(item for item in outcome.experiences.items() if ask.keys is None or item[0] in ask.keys)
+            found = outcome.experiences
+            if ask.keys is not None and not found.keys() <= ask.keys:
+                found = {key: one for key, one in found.items() if key in ask.keys}
+            raw.update(found)
             limits.append(outcome.limit)
     return Experiences(
         raw,

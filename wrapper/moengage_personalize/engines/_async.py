@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 
 from .._flow import Answer, Send
@@ -102,14 +102,14 @@ class AsyncConnections:
         self._epoch = Epoch()
         self._pools: dict[tuple[bool, bytes], AsyncPool] = {}
 
-    async def exchange(self, send: Send, deadline: Deadline) -> Answer:
+    def exchange(self, send: Send, deadline: Deadline) -> Awaitable[Answer]:
         """Send one request and take its answer."""
         where = target(send.url)
         origin = (where.tls, where.authority)
         pool = self._pools.get(origin)
         if pool is None:
             pool = self._pools[origin] = AsyncPool(where, self._epoch)
-        return await pool.exchange(where, send, deadline)
+        return pool.exchange(where, send, deadline)
 
     def renew(self) -> None:
         """Let no connection that exists now serve another request."""
