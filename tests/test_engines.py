@@ -252,6 +252,27 @@ def test_an_answer_without_a_length_is_whole_when_its_sender_has_said_all(face: 
         assert face.fetch(face.client(base_url=server.base_url, timeout=5), "a").reason("a") == "not_served"
 
 
+@pytest.mark.parametrize(("first", "second"), [(0.2, 0.5), (5.0, 0.3), (0.3, 0.3)])
+def test_each_call_on_a_connection_has_a_deadline_of_its_own(face: Face, first: float, second: float) -> None:
+    answered: list[socket.socket] = []
+
+    def once(connection: socket.socket) -> None:
+        answered.append(connection)
+        (serves("a") if len(answered) < 3 else hangs)(connection)
+
+    with serving(once) as server:
+        client = face.client(base_url=server.base_url)
+        face.fetch(client, "a", timeout=first)
+        time.sleep(0.25)  # the deadline of the first may pass while the connection lies idle
+        face.fetch(client, "a", timeout=second)
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", timeout=second)
+        took = time.monotonic() - started
+    assert second - 0.01 <= took <= second + 0.25
+    assert len(set(answered)) == 1
+
+
 def test_what_went_wrong_first_is_what_is_told() -> None:
     async def lose() -> None:
         connection, ended = _protocol.AsyncConnection(Epoch()), asyncio.get_running_loop().create_future()

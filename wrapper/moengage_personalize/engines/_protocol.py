@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from math import inf
 from typing import cast
 
 from .._http import httpcore
@@ -25,6 +26,8 @@ class AsyncConnection(asyncio.Protocol):
         self._transport: asyncio.Transport
         self._has_come: Callable[[], bool]
         self._exchange: tuple[asyncio.Future[None], Content, Deadline] | None = None
+        self._alarm: asyncio.TimerHandle | None = None
+        self._rings_at = inf
         self._dirty = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -38,14 +41,34 @@ class AsyncConnection(asyncio.Protocol):
         if self._transport.is_closing():
             self.dialogue.lost(deadline)
             raise httpcore.WriteError("the connection is closed")
-        timer = loop.call_later(deadline.left(httpcore.ReadTimeout), self._fails, httpcore.ReadTimeout("the deadline"))
         self._exchange = ended, content, deadline
         try:
+            self._watch(deadline)
             self._transport.write(request)
             await ended
         finally:
-            timer.cancel()
             self._exchange = None
+
+    def _watch(self, deadline: Deadline) -> None:
+        """Have the deadline kept, by an alarm that is left as it is for the next exchange: most end long before."""
+        left = deadline.left(httpcore.ReadTimeout)
+        if self._alarm is None or deadline.at < self._rings_at:
+            self._silent()
+            self._rings_at = deadline.at
+            self._alarm = asyncio.get_running_loop().call_later(left, self._rings)
+
+    def _rings(self) -> None:
+        self._alarm = None
+        if self._exchange is not None:
+            try:
+                self._watch(self._exchange[2])
+            except httpcore.ReadTimeout as error:
+                self._fails(error)
+
+    def _silent(self) -> None:
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
 
     def data_received(self, data: bytes) -> None:
         if self._exchange is None or self._exchange[0].done():
@@ -65,6 +88,7 @@ class AsyncConnection(asyncio.Protocol):
             self.data_received(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._silent()
         if self._exchange is not None:
             self.dialogue.lost(self._exchange[2])
             self._fails(httpcore.ReadError(str(exc or "the connection was closed")))
