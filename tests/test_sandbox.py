@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -268,3 +269,20 @@ def test_the_sandbox_answers_with_json_that_is_utf_8(http: httpx.Client) -> None
     assert "₹999" in answer.content.decode("utf-8")
     assert answer.headers["content-type"] == "application/json"
     assert json.loads(answer.content) == MATCHED
+
+
+def test_a_client_that_goes_within_its_request_is_no_trouble() -> None:
+    token = base64.b64encode(f"{sandbox.WORKSPACE_ID}:{sandbox.API_KEY}".encode())
+    headers = [(b"moe-appkey", sandbox.WORKSPACE_ID.encode()), (b"authorization", b"Basic " + token)]
+    scope = {"type": "http", "method": "POST", "path": "/v1/experiences/fetch", "headers": headers, "query_string": b""}
+    heard = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
+    said: list[Any] = []
+
+    async def receive() -> Any:
+        return next(heard)
+
+    async def send(message: Any) -> None:
+        said.append(message)
+
+    asyncio.run(sandbox.app()(scope, receive, send))
+    assert said[0]["status"] == 400

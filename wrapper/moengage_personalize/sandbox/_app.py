@@ -12,7 +12,7 @@ from pathlib import Path
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
@@ -65,6 +65,9 @@ def app(
         failure.set(await request.json())
         return JSONResponse({"status": failure.status, "times": failure.times})
 
+    async def gone(_: Request, __: Exception) -> Response:
+        return Response(status_code=400)  # to nobody: the client has gone within its request, as one that is killed
+
     fetched = answers(lambda _, body: answer(world, body))
     listed = answers(lambda request, _: metadata(world, request.query_params.get("status")))
     reported = answers(lambda _, body: events(received, body))
@@ -75,7 +78,8 @@ def app(
             Route("/v1/experiences/events", reported, methods=["POST"]),
             Route("/_sandbox/events", shown, methods=["GET"]),
             Route("/_sandbox/fail", fail, methods=["POST"]),
-        ]
+        ],
+        exception_handlers={ClientDisconnect: gone},
     )
 
 
