@@ -275,7 +275,10 @@ def test_each_call_on_a_connection_has_a_deadline_of_its_own(face: Face, first: 
 
 def test_what_went_wrong_first_is_what_is_told() -> None:
     async def lose() -> None:
-        connection, ended = _protocol.AsyncConnection(Epoch()), asyncio.get_running_loop().create_future()
+        connection, ended = (
+            _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64))),
+            asyncio.get_running_loop().create_future(),
+        )
         connection.connection_lost(None)  # nobody waits
         connection._exchange = ended, _content.Content(), Deadline(5)
         connection.connection_lost(OSError("first"))
@@ -317,7 +320,7 @@ def test_what_comes_while_a_connection_lies_idle_ends_it() -> None:
         here, there = socket.socketpair()
         with there:
             _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _protocol.AsyncConnection(Epoch()), sock=here
+                lambda: _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64))), sock=here
             )
             connection.dialogue = heard(with_length(b"{}"), [])
             assert connection.usable
@@ -336,7 +339,7 @@ def test_a_connection_that_is_lost_as_a_request_goes_out_was_stale() -> None:
     async def ask() -> bool:
         here, there = socket.socketpair()
         _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: _protocol.AsyncConnection(Epoch()), sock=here
+            lambda: _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64))), sock=here
         )
         connection.dialogue = heard(with_length(b"{}"), [])
         there.close()

@@ -3,32 +3,34 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 
 from .._flow import Answer, Send
 from .._http import httpcore
 from . import _resolve
 from ._content import Content
 from ._deadline import Deadline, shares
-from ._dialogue import Dialogue, Epoch
+from ._dialogue import READ, Epoch
 from ._exchange import answer, connecting, outgoing
 from ._idle import Idle
 from ._pool import Proxy, Target, opened, proxy, ssl_context, target
 from ._protocol import AsyncConnection
 
 
-async def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadline) -> AsyncConnection:
+async def connect(
+    where: Target, between: Proxy | None, deadline: Deadline, make: Callable[[], AsyncConnection]
+) -> AsyncConnection:
     """A new connection, through a proxy if there is one."""
     first = where if between is None else between
-    connection = await _reach(first, epoch, deadline)
+    connection = await _reach(first, deadline, make)
     try:
         if between is not None and where.tls:
             dialogue = connection.dialogue
             request = connecting(dialogue, where, between)
             await connection.exchange(request, Content(), deadline)
             opened(dialogue.status)
-            connection.dialogue = Dialogue(epoch)
             async with _connecting(deadline.left(httpcore.ConnectTimeout)):
                 await connection.secure(where.host)
     except BaseException:
@@ -37,7 +39,7 @@ async def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: 
     return connection
 
 
-async def _reach(first: Target | Proxy, epoch: Epoch, deadline: Deadline) -> AsyncConnection:
+async def _reach(first: Target | Proxy, deadline: Deadline, make: Callable[[], AsyncConnection]) -> AsyncConnection:
     # Waited for, not cancelled, because others may wait for the same look-up.
     looking = asyncio.wrap_future(_resolve.look_up(first.host))
     looking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # or a late one is logged
@@ -55,7 +57,7 @@ async def _reach(first: Target | Proxy, epoch: Epoch, deadline: Deadline) -> Asy
         try:
             async with _connecting(share):
                 _, connection = await loop.create_connection(
-                    lambda: AsyncConnection(epoch), address, first.port, ssl=context, server_hostname=name
+                    make, address, first.port, ssl=context, server_hostname=name
                 )
                 return connection
         except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
@@ -78,14 +80,14 @@ async def _connecting(seconds: float) -> AsyncGenerator[None]:
 class AsyncPool:
     """The connections to one origin."""
 
-    def __init__(self, where: Target, epoch: Epoch) -> None:
+    def __init__(self, where: Target, make: Callable[[], AsyncConnection]) -> None:
         self.idle: Idle[AsyncConnection] = Idle()
         self._proxy = proxy(where)
-        self._epoch = epoch
+        self._make = make
 
     async def exchange(self, where: Target, send: Send, deadline: Deadline) -> Answer:
         """Send one request and take its answer."""
-        connection = self.idle.take() or await connect(where, self._proxy, self._epoch, deadline)
+        connection = self.idle.take() or await connect(where, self._proxy, deadline, self._make)
         content, dialogue = Content(), connection.dialogue
         try:
             await connection.exchange(outgoing(dialogue, send, where, self._proxy), content, deadline)
@@ -100,6 +102,7 @@ class AsyncConnections:
 
     def __init__(self) -> None:
         self._epoch = Epoch()
+        self._make = partial(AsyncConnection, self._epoch, memoryview(bytearray(READ)))
         self._pools: dict[tuple[bool, bytes], AsyncPool] = {}
 
     def exchange(self, send: Send, deadline: Deadline) -> Awaitable[Answer]:
@@ -108,7 +111,7 @@ class AsyncConnections:
         origin = (where.tls, where.authority)
         pool = self._pools.get(origin)
         if pool is None:
-            pool = self._pools[origin] = AsyncPool(where, self._epoch)
+            pool = self._pools[origin] = AsyncPool(where, self._make)
         return pool.exchange(where, send, deadline)
 
     def renew(self) -> None:

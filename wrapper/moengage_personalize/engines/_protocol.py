@@ -18,11 +18,14 @@ from ._idle import readable
 from ._pool import ssl_context
 
 
-class AsyncConnection(asyncio.Protocol):
-    """One connection."""
+class AsyncConnection(asyncio.BufferedProtocol):
+    """One connection, which reads into a buffer: asyncio's own, of 256 KB, is made for each read and costs four."""
 
-    def __init__(self, epoch: Epoch) -> None:
+    def __init__(self, epoch: Epoch, buffer: memoryview) -> None:
+        """The buffer may be that of others in the same event loop."""
+        self._epoch = epoch
         self.dialogue = Dialogue(epoch)
+        self._buffer = buffer
         self._transport: asyncio.Transport
         self._has_come: Callable[[], bool]
         self._exchange: tuple[asyncio.Future[None], Content, Deadline] | None = None
@@ -70,7 +73,13 @@ class AsyncConnection(asyncio.Protocol):
             self._alarm.cancel()
             self._alarm = None
 
-    def data_received(self, data: bytes) -> None:
+    def get_buffer(self, sizehint: int) -> memoryview:
+        return self._buffer
+
+    def buffer_updated(self, nbytes: int) -> None:
+        self._hears(bytes(self._buffer[:nbytes]))
+
+    def _hears(self, data: bytes) -> None:
         if self._exchange is None or self._exchange[0].done():
             self._dirty = True
             return
@@ -85,7 +94,7 @@ class AsyncConnection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         if self._exchange is not None:
-            self.data_received(b"")
+            self._hears(b"")
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._silent()
@@ -98,10 +107,11 @@ class AsyncConnection(asyncio.Protocol):
             self._exchange[0].set_exception(error)
 
     async def secure(self, host: str) -> None:
-        """Speak TLS from here on."""
+        """Speak TLS from here on, with whoever is behind the tunnel."""
         loop = asyncio.get_running_loop()
         transport = await loop.start_tls(self._transport, self, ssl_context(), server_hostname=host)
         self._transport = cast(asyncio.Transport, transport)  # None only to types: a handshake that fails raises
+        self.dialogue = Dialogue(self._epoch)
 
     @property
     def clean(self) -> bool:
