@@ -148,7 +148,7 @@ def test_a_429_says_when_to_come_back(headers: dict[str, str], expected: float |
 def test_the_rate_limit_is_read_from_answers_and_errors(headers: dict[str, str], expected: RateLimit | None) -> None:
     assert refused(500, **headers).rate_limit == expected
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    assert _wire.read(Answer(200, given, b'{"experiences": {}}'), ()).rate_limit == expected
+    assert _wire.read(Answer(200, given, b'{"experiences": {}}'), ()).limit() == expected
 
 
 @given(
