@@ -32,6 +32,7 @@ from moengage_personalize import (
     ConnectionFailed,
     DeadlineExceeded,
     HttpxEngine,
+    InSession,
     MalformedResponse,
     PersonalizeClient,
     _forked,
@@ -271,6 +272,16 @@ def test_each_call_on_a_connection_has_a_deadline_of_its_own(face: Face, first: 
         took = time.monotonic() - started
     assert second - 0.01 <= took <= second + 0.25
     assert len(set(answered)) == 1
+
+
+def test_a_request_that_nobody_reads_ends_by_the_deadline(face: Face) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = face.client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        large = InSession(attributes={"text": "x" * 10_000_000})  # more than the system keeps for a reader
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", in_session=large, timeout=0.3)
+        assert time.monotonic() - started < 0.8
 
 
 def test_what_went_wrong_first_is_what_is_told() -> None:
