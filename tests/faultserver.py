@@ -744,6 +744,10 @@ class FaultServer:
         self._certificates.ca.configure_trust(context)
         return context
 
+    def server_context(self) -> ssl.SSLContext:
+        """That of a server whose certificate is good."""
+        return self._certificates.contexts["good"]
+
     def connections(self) -> int:
         """How many connections are open on the server's side."""
         return len(self._tasks)

@@ -88,7 +88,10 @@ def test_a_wrong_argument_is_a_usage_error(
 @pytest.mark.parametrize(
     ("arguments", "expected"),
     [
-        (["--timeout", "nan"], "expected timeout to be a number of seconds greater than 0 and finite, got nan"),
+        (
+            ["--timeout", "nan"],
+            "expected timeout to be a number of seconds greater than 0, up to 30 days, got nan",
+        ),
         (["--attribute", "TIME_OF_THE_DAY=24"], "expected an in-session attribute, got 'TIME_OF_THE_DAY'"),
         (["--customer-id", ""], "expected customer_id to be a non-empty str, got an empty one"),
     ],

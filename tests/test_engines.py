@@ -284,6 +284,31 @@ def test_a_request_that_nobody_reads_ends_by_the_deadline(face: Face) -> None:
         assert time.monotonic() - started < 0.8
 
 
+def test_a_connection_made_just_before_the_deadline_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.settimeout(5)  # as connecting has left it
+        stream = httpcore.NetworkStream()
+        stream.get_extra_info = {"socket": near}.get  # type: ignore[method-assign]
+        monkeypatch.setattr(_sync, "NEAR", 1.0)
+        connection = _sync.Connection(stream, Epoch())
+        connection.dialogue.begins()
+        started = time.monotonic()
+        with pytest.raises(httpcore.ReadTimeout):
+            connection.exchange(b"", _content.Content(), Deadline(0.1))
+        assert time.monotonic() - started < 1
+
+
+def test_a_slot_that_falls_between_two_steps_goes_back() -> None:
+    slots = HttpxEngine()._made.slots
+    fallen = [slots.get_nowait() for _ in range(_pool.MAX_CONNECTIONS)]
+    assert slots.empty()
+    fallen.clear()
+    assert slots.qsize() == _pool.MAX_CONNECTIONS
+    last = slots.get_nowait()
+    del slots, last  # and one whose engine is gone, to nowhere
+
+
 def test_what_went_wrong_first_is_what_is_told() -> None:
     async def lose() -> None:
         connection, ended = (
@@ -300,9 +325,10 @@ def test_what_went_wrong_first_is_what_is_told() -> None:
     asyncio.run(lose())
 
 
-def test_no_header_can_become_two() -> None:
+@pytest.mark.parametrize("header", [b"host\r\nX: injected", b"host\r\n", b"host\n", b"host\r"])
+def test_no_header_can_become_two(header: bytes) -> None:
     with pytest.raises(httpcore.LocalProtocolError, match="expected headers without line breaks"):
-        head("POST", b"/", [(b"Host", b"host\r\nX: injected")])
+        head("POST", b"/", [(b"Host", header)])
 
 
 def test_a_body_that_ends_with_its_connection_is_whole() -> None:
@@ -805,11 +831,10 @@ def test_a_full_pool_does_not_open_the_circuit() -> None:
         client = PersonalizeClient(
             **CREDENTIALS, base_url=server.base_url, engine=engine, circuit_breaker=CircuitBreaker(failures=1)
         )
-        for _ in range(_pool.MAX_CONNECTIONS):
-            engine._made.slots.get_nowait()
+        slots = [engine._made.slots.get_nowait() for _ in range(_pool.MAX_CONNECTIONS)]
         with pytest.raises(DeadlineExceeded):
             client.fetch("a", timeout=0.3)
-        engine._made.slots.put(None)
+        slots.clear()
         assert client.fetch("a").value("a", "Title", "") == "title of a"
     engine.close()
 

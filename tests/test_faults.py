@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,11 +13,13 @@ from typing import Any
 import pytest
 import test_leaks
 from faces import Face
-from faultserver import LATE, MODES, SOMEBODY_ELSE, FaultServer, Mode
+from faultserver import LATE, MODES, SOMEBODY_ELSE, FaultServer, Mode, as_json, experience, whole
+from servers import read_request
 
 from moengage_personalize import APIError, ConnectionFailed, DeadlineExceeded, Experiences, PersonalizeError
 from moengage_personalize.engines import _pool, _sync
 
+COUNT = 20
 MARGIN = 0.5  # seconds that a call may overrun; generous, because the machine of a test may be busy
 CASES = [
     pytest.param(mode, tls, id=f"{mode.name}, {'TLS' if tls else 'plain'}")
@@ -125,6 +129,26 @@ def test_a_kept_connection_that_ends_costs_no_call(face: Face, server: FaultServ
         for visitor in ("first", "second", "third"):
             assert face.fetch(client, "a", customer_id=visitor)["a"]["Title"] == visitor
             face.run(asyncio.sleep(LATE))
+
+
+@pytest.mark.parametrize("size", [250_000, 600_000])
+def test_a_large_answer_is_whole_however_soon_its_connection_ends(face: Face, server: FaultServer, size: int) -> None:
+    answer = whole(200, as_json({"experiences": {"a": experience("a", "x" * size)}}), "Connection: close")
+
+    def serve() -> None:
+        for _ in range(COUNT):
+            with listener.accept()[0] as plain, context.wrap_socket(plain, server_side=True) as connection:
+                read_request(connection)
+                connection.sendall(answer)
+
+    context = server.server_context()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=serve, daemon=True)
+        thread.start()
+        client = face.client(base_url=f"https://localhost:{listener.getsockname()[1]}/v1", timeout=5, max_retries=0)
+        for _ in range(COUNT):
+            assert len(face.fetch(client, "a")["a"]["Title"]) == size
+        thread.join()
 
 
 @pytest.mark.parametrize("mode", SPOILT)

@@ -134,7 +134,7 @@ def test_failures_far_apart_open_nothing() -> None:
     [
         ({"failures": 0}, "expected failures to be a whole number from 1, got 0"),
         ({"failures": 2.5}, "got 2.5"),
-        ({"within": 0}, "expected within to be a number of seconds greater than 0 and finite, got 0"),
+        ({"within": 0}, "expected within to be a number of seconds greater than 0, up to 30 days, got 0"),
         ({"pause": -1}, "expected pause to be a number of seconds"),
         ({"max_pause": float("nan")}, "expected max_pause to be a number of seconds"),
     ],

@@ -42,7 +42,7 @@ for _ in range(100_000):
         ({"user_identifiers": ""}, "expected user_identifiers to be a mapping or a non-empty str, got an empty one"),
         ({"user_identifiers": {"u_em": {"canary"}}}, "expected JSON in 'identifiers', got Object of type set"),
         ({"in_session": {"utm_medium": "email"}}, "expected in_session to be an InSession, got dict"),
-        ({"timeout": 0}, "expected timeout to be a number of seconds greater than 0 and finite, got 0"),
+        ({"timeout": 0}, "expected timeout to be a number of seconds greater than 0, up to 30 days, got 0"),
         ({"timeout": -1}, "got -1"),
         ({"timeout": math.nan}, "got nan"),
     ],

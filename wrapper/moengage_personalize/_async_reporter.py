@@ -54,7 +54,8 @@ class AsyncReporter(Background):
 
     async def _run(self) -> None:
         steps, outcome = self._delivery.steps(), None
-        self._loop, self._full = asyncio.get_running_loop(), asyncio.Event()
+        self._loop, full = asyncio.get_running_loop(), asyncio.Event()
+        self._full = full
         try:
             while True:
                 step = steps.send(outcome)
@@ -64,7 +65,7 @@ class AsyncReporter(Background):
                 elif isinstance(step, Tend):
                     await self._tend(step.spool)
                 else:
-                    await self._sleep(step, self._full)
+                    await self._sleep(step, full)
         except StopIteration:
             return
         finally:

@@ -30,7 +30,7 @@ class PersonalizeClient(Companion):
         api_key: the key of the Personalize tile, not the general key.
         data_center: a DataCenter, or its number: "01" to "06", "101".
         base_url: instead of data_center, for a sandbox or a proxy, such as "http://127.0.0.1:8025/v1".
-        timeout: seconds, wall clock, for one whole fetch: connections, answers, retries and pauses.
+        timeout: seconds, wall clock, for one whole fetch: connections, answers, retries and pauses; up to 30 days.
         max_retries: how often one request is tried again, from 0.
         circuit_breaker: when to fail fast; CircuitBreaker() by default, None never.
         engine: what performs the requests; HttpxEngine() by default. One that is passed is not closed.

@@ -18,6 +18,11 @@ Limit = Callable[[], RateLimit | None]
 Reason = Literal["served", "not_served", "malformed", "failed", "not_requested"]
 
 
+def no_limit() -> RateLimit | None:
+    """Of an answer that said nothing of one."""
+    return None
+
+
 class Experience(Fields):
     """One experience that was served: its variables by name, as its data types say, and its context.
 
@@ -82,7 +87,7 @@ class Experiences(Mapping[str, Experience]):
         requested: frozenset[str] | None,
         failed: frozenset[str] | None = frozenset(),
         error: PersonalizeError | None = None,
-        limit: Limit = lambda: None,
+        limit: Limit = no_limit,
     ) -> None:
         """`requested` and `failed` are sets of keys, None for all there are; `read` raises MalformedResponse."""
         self._raw = raw

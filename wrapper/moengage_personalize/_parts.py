@@ -38,7 +38,7 @@ class Part:
     """What one answer brought, not yet decoded."""
 
     experiences: Mapping[str, object]
-    limit: Limit
+    limit: Limit = field(repr=False)
     """Of the workspace, as the answer says; read when it is asked for, which is seldom."""
 
 

@@ -37,6 +37,7 @@ CLASSES: dict[int, type[APIError]] = {
     403: PermissionDenied,
     429: RateLimited,
 }
+LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
 WORDS_KEPT = 500  # characters
 MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138
 
@@ -84,9 +85,14 @@ def secrets(credentials: Credentials, *others: Question | Batch) -> Iterator[str
         yield from other.secrets()
 
 
+def limits(headers: Mapping[str, str]) -> dict[str, str]:
+    """The headers that `rate_limit` reads, to be kept without the others."""
+    return {name: headers[name] for name in LIMITS if name in headers}
+
+
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """What the x-ratelimit-* headers say; None if none of them says anything."""
-    limit, remaining, reset = (_number(headers.get(f"x-ratelimit-{part}")) for part in ("limit", "remaining", "reset"))
+    limit, remaining, reset = (_number(headers.get(name)) for name in LIMITS)
     if limit is None and remaining is None and reset is None:
         return None
     return RateLimit(limit, remaining, _moment(reset))

@@ -5,7 +5,6 @@ Law of this module: what is wrong is said before anything is sent, and no value 
 
 from __future__ import annotations
 
-import math
 from base64 import b64encode
 from collections.abc import Mapping
 from enum import StrEnum
@@ -23,6 +22,7 @@ WORKSPACE_ID = "MOENGAGE_WORKSPACE_ID"
 API_KEY = "MOENGAGE_PERSONALIZE_API_KEY"
 DATA_CENTER = "MOENGAGE_DATA_CENTER"
 BASE_URL = "MOENGAGE_BASE_URL"
+LONGEST = 30 * 86_400.0  # seconds; not every system can wait for much longer
 
 
 class DataCenter(StrEnum):
@@ -154,8 +154,8 @@ def environment(
 
 def check_seconds(name: str, given: object, error: type[Exception]) -> float:
     """A number of seconds that can pass, or `error`."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given < math.inf:
-        raise error(f"expected {name} to be a number of seconds greater than 0 and finite, got {given!r}")
+    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= LONGEST:
+        raise error(f"expected {name} to be a number of seconds greater than 0, up to 30 days, got {given!r}")
     return float(given)
 
 

@@ -26,7 +26,7 @@ from ._flow import Answer, Send
 from ._http import httpx
 from ._parts import Ask, Part, Plan
 from ._question import Question
-from ._refusals import Words, rate_limit, refusal, secrets
+from ._refusals import Words, limits, rate_limit, refusal, secrets
 from ._session import InSession
 from ._settings import Settings
 
@@ -56,12 +56,12 @@ def read(answer: Answer, secrets: Secrets) -> Part:
     body, strict = _read(answer, secrets)
     found: object = body.get("experiences", UNSET) if _json.is_object(body) else UNSET
     if found is None:
-        return Part({}, partial(rate_limit, answer.headers))
+        return Part({}, partial(rate_limit, limits(answer.headers)))
     if not _json.is_object(found):
         raise MalformedResponse("expected an object of experiences, got other JSON", status=answer.status)
     if not strict:  # what is not JSON is as good as nothing
         found = {key: raw if _json.is_json(raw) else None for key, raw in found.items()}
-    return Part(found, partial(rate_limit, answer.headers))
+    return Part(found, partial(rate_limit, limits(answer.headers)))
 
 
 def read_json(answer: Answer, secrets: Secrets) -> object:

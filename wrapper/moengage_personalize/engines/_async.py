@@ -12,11 +12,15 @@ from .._http import httpcore
 from . import _resolve
 from ._content import Content
 from ._deadline import Deadline, shares
-from ._dialogue import READ, Epoch
+from ._dialogue import Epoch
 from ._exchange import answer, connecting, outgoing
 from ._idle import Idle
 from ._pool import Proxy, Target, opened, proxy, ssl_context, target
 from ._protocol import AsyncConnection
+
+# Bytes: more than the TLS of asyncio and uvloop takes in at once (256 KB, and a record of 16 KB), because what is left
+# after one read is lost to them if the server closes meanwhile.
+BUFFER = 288 * 1024
 
 
 async def connect(
@@ -102,7 +106,7 @@ class AsyncConnections:
 
     def __init__(self) -> None:
         self._epoch = Epoch()
-        self._make = partial(AsyncConnection, self._epoch, memoryview(bytearray(READ)))
+        self._make = partial(AsyncConnection, self._epoch, memoryview(bytearray(BUFFER)))
         self._pools: dict[tuple[bool, bytes], AsyncPool] = {}
 
     def exchange(self, send: Send, deadline: Deadline) -> Awaitable[Answer]:

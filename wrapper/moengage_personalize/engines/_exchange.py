@@ -53,11 +53,11 @@ def _head(
 
 def head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
     """The first line of a request, and its headers."""
-    lines = [b"%b %b HTTP/1.1" % (method.encode(), target), *(b"%b: %b" % header for header in headers)]
-    written = b"\r\n".join(lines)
+    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), *(b"%b: %b\r\n" % header for header in headers)]
+    written = b"".join(lines)
     if len(written.splitlines()) != len(lines):
         raise httpcore.LocalProtocolError("expected headers without line breaks, got one with some")
-    return written + b"\r\n"
+    return written
 
 
 def _encoded(headers: Iterable[tuple[str, str]]) -> Headers:
@@ -68,14 +68,9 @@ def answer(status: int, headers: Iterable[tuple[bytes, bytes]], content: Content
     """The answer, unpacked."""
     read: dict[str, str] = {}
     for name, value in headers:
-        key, text = _name(name), value.decode("latin-1")
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
         read[key] = f"{read[key]}, {text}" if key in read else text
     return Answer(status, read, content.unpack(read))
-
-
-@lru_cache(maxsize=64)
-def _name(header: bytes) -> str:
-    return header.decode("latin-1").lower()
 
 
 def no_answer(error: Exception, deadline: Deadline) -> NoAnswer:

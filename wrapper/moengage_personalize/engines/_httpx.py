@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import os
 from queue import Empty, SimpleQueue
+from weakref import ref
 
 from attrs import frozen
 
@@ -21,13 +22,27 @@ from ._pool import MAX_CONNECTIONS
 from ._sync import Connections
 
 
+class Slot:
+    """The right to use one connection; one that an interrupt lets fall between two steps goes back by itself."""
+
+    __slots__ = ("_home",)
+
+    def __init__(self, home: SimpleQueue[Slot]) -> None:
+        self._home = ref(home)
+
+    def __del__(self) -> None:
+        home = self._home()
+        if home is not None:
+            home.put(Slot(home))
+
+
 @frozen
 class InProcess:
     """What a sync engine has in one process."""
 
     process: int
     wire: Connections | Given
-    slots: SimpleQueue[None]  # one for each connection that may be in use; a semaphore takes ten times as long
+    slots: SimpleQueue[Slot]  # a semaphore takes ten times as long, and loses what an interrupt lets fall
 
 
 class HttpxEngine:
@@ -49,9 +64,9 @@ class HttpxEngine:
 
     def _make(self) -> InProcess:
         wire = Connections() if self._given is None else Given(self._given)
-        slots: SimpleQueue[None] = SimpleQueue()
+        slots: SimpleQueue[Slot] = SimpleQueue()
         for _ in range(MAX_CONNECTIONS):
-            slots.put(None)
+            slots.put(Slot(slots))
         return InProcess(os.getpid(), wire, slots)
 
     def _here(self) -> InProcess:
@@ -69,7 +84,7 @@ class HttpxEngine:
         deadline = Deadline(send.timeout)
         here = self._here()
         try:
-            here.slots.get(timeout=max(0.0, send.timeout))
+            slot = here.slots.get(timeout=max(0.0, send.timeout))
         except Empty:
             return NoAnswer("busy", httpcore.PoolTimeout("all connections are in use"))
         try:
@@ -79,7 +94,7 @@ class HttpxEngine:
                 here.wire.renew()
             return no_answer(error, deadline)
         finally:
-            here.slots.put(None)
+            here.slots.put(slot)
 
     def close(self) -> None:
         """Close the connections, if they are our own."""

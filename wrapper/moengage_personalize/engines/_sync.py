@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import socket
 from concurrent.futures import TimeoutError as LookUpTimeout
+from math import inf
 
 from .._flow import Answer, Send
 from .._http import httpcore
@@ -37,7 +38,7 @@ class Connection:
         # Its own steps would set the timeout each time, which is as expensive as to read.
         self._socket: socket.socket = stream.get_extra_info("socket")
         self._has_come = readable(self._socket.fileno())
-        self._seconds = 0.0
+        self._seconds = inf
 
     def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
         """Write a request and read until its answer is whole, in one piece where it is small."""
