@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from servers import answers, serving
 
 from moengage_personalize import (
     ConnectionFailed,
@@ -16,6 +17,7 @@ from moengage_personalize import (
     Experiences,
     InvalidRequestError,
     MalformedResponse,
+    PersonalizeClient,
 )
 
 JSON = st.recursive(
@@ -216,3 +218,12 @@ def test_the_repr_of_experiences_names_keys_and_the_error() -> None:
     assert repr(make(error=ConnectionFailed("down"))) == (
         "Experiences(['good', 'bad', 'other'], error=ConnectionFailed('down'))"
     )
+
+
+@pytest.mark.parametrize("keys", [[], ["a"], ""], ids=["no key", "served", "refused"])
+def test_a_result_is_pickled_with_all_it_tells(keys: Any) -> None:
+    answer = answers(200, {"experiences": {"a": {}}}, "x-ratelimit-remaining: 7")
+    with serving(answer) as server, PersonalizeClient("WS", "key", base_url=server.base_url) as client:
+        found = client.fetch_or_empty(keys)
+    again = pickle.loads(pickle.dumps(found))
+    assert (list(again), again.rate_limit, repr(again.error)) == (list(found), found.rate_limit, repr(found.error))
