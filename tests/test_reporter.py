@@ -239,6 +239,16 @@ def test_in_an_outage_a_page_does_not_wake_the_thread_for_each_event(monkeypatch
         reporter.close(0.1)
 
 
+def test_a_put_within_a_put_does_not_wait_for_it(url: str) -> None:
+    with PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5) as client:
+        reporter = client.reporter(flush_interval=0.05)
+        with reporter._starting:  # as a signal handler finds it
+            reporter.put(shown())
+        reporter.put(shown())
+        assert reporter.close()
+    assert received(url)["count"] == 2
+
+
 def test_where_no_thread_can_be_started_the_close_sends(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     with PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5) as client:
         reporter = client.reporter()

@@ -106,7 +106,9 @@ class Reporter(Background):
             self._wake.put(None)
 
     def _start(self) -> None:
-        with self._starting:
+        if not self._starting.acquire(blocking=False):
+            return  # whoever holds it starts the thread, be it this one, which a signal handler interrupted
+        try:
             if self._thread is None and not self._outbox.closed:
                 thread = Thread(target=self._run, name="moengage-personalize reporter", daemon=True)
                 try:
@@ -115,6 +117,8 @@ class Reporter(Background):
                     return  # no more threads, or the interpreter is ending: the event waits for the close
                 self._thread = thread
                 at_exit(self.close)
+        finally:
+            self._starting.release()
 
     def _run(self) -> None:
         steps, outcome = self._delivery.steps(), None
