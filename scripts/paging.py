@@ -42,8 +42,9 @@ def serve(pipe: Connection, latency: float) -> None:
     with sandbox.serve(Starlette(routes=[Route("/v1/experiences/fetch", fetch, methods=["POST"])])) as url:
         pipe.send(url)
         while pipe.recv() == "count":
-            pipe.send(len(asked))
-            asked.clear()
+            came = len(asked)
+            asked.clear()  # before it is told, because what is told begins the next render
+            pipe.send(came)
 
 
 @contextmanager

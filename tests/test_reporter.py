@@ -260,7 +260,8 @@ def test_where_no_thread_can_be_started_the_close_sends(url: str, monkeypatch: p
 
 
 def ran(way: str, url: str, count: int) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(Path(reporting.__file__)), way, url, str(count)]
+    quiet = "-Wignore:This process:DeprecationWarning"  # a fork beside threads, which is what is tried here
+    command = [sys.executable, quiet, str(Path(reporting.__file__)), way, url, str(count)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
 
 
