@@ -42,7 +42,7 @@ from moengage_personalize._http import httpcore, httpx
 from moengage_personalize.engines import _content, _dialogue, _pool, _protocol, _resolve, _sync
 from moengage_personalize.engines._deadline import Deadline, shares
 from moengage_personalize.engines._dialogue import Dialogue, Epoch
-from moengage_personalize.engines._exchange import head
+from moengage_personalize.engines._exchange import written
 from moengage_personalize.engines._idle import Idle, readable
 
 BODIES = st.binary(max_size=300)
@@ -75,6 +75,18 @@ def heard(data: bytes, cuts: list[int]) -> Dialogue:
         if dialogue.hears(data[start:end], content, Deadline(5)):
             break
     return dialogue
+
+
+def blocking(here: socket.socket) -> _sync.Connection:
+    """A connection over this socket."""
+    stream = httpcore.NetworkStream()
+    stream.get_extra_info = {"socket": here}.get  # type: ignore[method-assign]
+    return _sync.Connection(stream, Epoch())
+
+
+def awaited() -> _protocol.AsyncConnection:
+    """A connection that is not made yet, with a buffer of its own."""
+    return _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64)))
 
 
 def is_clean(data: bytes, cuts: list[int]) -> bool:
@@ -218,9 +230,7 @@ def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) ->
 def test_a_request_that_was_cut_off_leaves_no_connection_for_others() -> None:
     near, far = socket.socketpair()
     with near, far:
-        stream = httpcore.NetworkStream()
-        stream.get_extra_info = {"socket": near}.get  # type: ignore[method-assign]
-        connection, content = _sync.Connection(stream, Epoch()), _content.Content()
+        connection, content = blocking(near), _content.Content()
         far.sendall(with_length(b"{}"))
         near.shutdown(socket.SHUT_WR)
         connection.dialogue.begins()
@@ -288,10 +298,8 @@ def test_a_connection_made_just_before_the_deadline_keeps_it(monkeypatch: pytest
     near, far = socket.socketpair()
     with near, far:
         near.settimeout(5)  # as connecting has left it
-        stream = httpcore.NetworkStream()
-        stream.get_extra_info = {"socket": near}.get  # type: ignore[method-assign]
         monkeypatch.setattr(_sync, "NEAR", 1.0)
-        connection = _sync.Connection(stream, Epoch())
+        connection = blocking(near)
         connection.dialogue.begins()
         started = time.monotonic()
         with pytest.raises(httpcore.ReadTimeout):
@@ -311,10 +319,7 @@ def test_a_slot_that_falls_between_two_steps_goes_back() -> None:
 
 def test_what_went_wrong_first_is_what_is_told() -> None:
     async def lose() -> None:
-        connection, ended = (
-            _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64))),
-            asyncio.get_running_loop().create_future(),
-        )
+        connection, ended = awaited(), asyncio.get_running_loop().create_future()
         connection.connection_lost(None)  # nobody waits
         connection._exchange = ended, _content.Content(), Deadline(5)
         connection.connection_lost(OSError("first"))
@@ -328,7 +333,7 @@ def test_what_went_wrong_first_is_what_is_told() -> None:
 @pytest.mark.parametrize("header", [b"host\r\nX: injected", b"host\r\n", b"host\n", b"host\r"])
 def test_no_header_can_become_two(header: bytes) -> None:
     with pytest.raises(httpcore.LocalProtocolError, match="expected headers without line breaks"):
-        head("POST", b"/", [(b"Host", header)])
+        written("POST", b"/", [(b"Host", header)])
 
 
 def test_a_body_that_ends_with_its_connection_is_whole() -> None:
@@ -356,9 +361,7 @@ def test_what_comes_while_a_connection_lies_idle_ends_it() -> None:
     async def kept(wait: float) -> bool:
         here, there = socket.socketpair()
         with there:
-            _, connection = await asyncio.get_running_loop().create_connection(
-                lambda: _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64))), sock=here
-            )
+            _, connection = await asyncio.get_running_loop().create_connection(awaited, sock=here)
             connection.dialogue = heard(with_length(b"{}"), [])
             assert connection.usable
             there.sendall(b"unasked")
@@ -375,9 +378,7 @@ def test_what_comes_while_a_connection_lies_idle_ends_it() -> None:
 def test_a_connection_that_is_lost_as_a_request_goes_out_was_stale() -> None:
     async def ask() -> bool:
         here, there = socket.socketpair()
-        _, connection = await asyncio.get_running_loop().create_connection(
-            lambda: _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64))), sock=here
-        )
+        _, connection = await asyncio.get_running_loop().create_connection(awaited, sock=here)
         connection.dialogue = heard(with_length(b"{}"), [])
         there.close()
         await asyncio.sleep(0.05)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, cast
 
 from attrs import Factory, define, frozen
@@ -11,8 +10,6 @@ from attrs import Factory, define, frozen
 from ._errors import InvalidRequestError
 from ._spool import Row
 from .events import ExperienceEvent
-
-logger = logging.getLogger("moengage_personalize")
 
 OnDrop = Callable[[ExperienceEvent, str], object]
 
@@ -64,14 +61,3 @@ def recovered(found: Iterable[tuple[Row, bytes]], at: float) -> tuple[list[Item]
         except InvalidRequestError:
             bad.append(Item(cast(Any, text), at, row))
     return good, bad
-
-
-def tell(on_drop: OnDrop | None, items: Sequence[Item], reason: str) -> None:
-    """Tell a service of what is dropped, if it wants to hear it."""
-    if on_drop is None:
-        return
-    for item in items:
-        try:
-            on_drop(item.event, reason)
-        except Exception as error:  # noqa: BLE001 -- a page must not break for what a callback of the service does
-            logger.warning("reporter: on_drop raised %s", type(error).__name__)

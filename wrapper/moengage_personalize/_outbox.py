@@ -6,14 +6,17 @@ queue only when the API has accepted it or when it is counted as dropped, with a
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from threading import RLock
 from typing import Any
 
-from ._item import Item, OnDrop, ReporterStats, recovered, tell
+from ._item import Item, OnDrop, ReporterStats, recovered
 from ._spool import CHUNK, Row, Spool
 from .events import ExperienceEvent
+
+logger = logging.getLogger("moengage_personalize")
 
 
 class Outbox:
@@ -36,16 +39,18 @@ class Outbox:
 
     def put(self, event: Any) -> int:
         """Take one event, and say how many wait; the oldest goes if the queue is full."""
-        gone, reason = Item(event, self._now()), ""
-        if not isinstance(event, ExperienceEvent):
-            reason = "invalid"
-        elif self.spool is not None and not self.closed:
-            reason = self._write(gone, self.spool)
+        reason = "" if isinstance(event, ExperienceEvent) else "invalid"
+        gone = Item(event, self._now())
+        if self.spool is not None and not reason and not self.closed:
+            try:
+                gone.row = next(iter(self.spool.write([gone.text()])), None)
+            except ValueError:  # not JSON: nobody could send it
+                reason = "invalid"
         with self._lock:
             self._created += 1
-            if reason or (self.closed and gone.row is None):
+            if self.closed and gone.row is None:
                 reason = reason or "closed"
-            else:
+            elif not reason:
                 self._waiting.append(gone)
                 if len(self._waiting) + len(self._flying) > self._size:
                     gone, reason = self._waiting.popleft(), "full"
@@ -54,18 +59,10 @@ class Outbox:
             waiting = len(self._waiting)
         if reason:
             self._done([gone])
-            tell(self._on_drop, [gone], reason)
+            self._tell([gone], reason)
             if self.spool is not None:
                 self.spool.sweep()
         return waiting
-
-    def _write(self, item: Item, spool: Spool) -> str:
-        """Have it in the spool before it waits; "invalid" for what is not JSON: nobody could send it."""
-        try:
-            item.row = next(iter(spool.write([item.text()])), None)
-        except ValueError:
-            return "invalid"
-        return ""
 
     def __len__(self) -> int:
         """How many wait, those on their way not included."""
@@ -136,7 +133,7 @@ class Outbox:
             if items:
                 self._dropped[reason] += len(items)
         self._done(items)
-        tell(self._on_drop, items, reason)
+        self._tell(items, reason)
 
     def tend(self, spool: Spool) -> None:
         """Look after the spool: not in a page or an event loop, because it may take long."""
@@ -192,3 +189,12 @@ class Outbox:
     def _done(self, items: Sequence[Item]) -> None:
         if self.spool is not None:
             self.spool.done(item.row for item in items)
+
+    def _tell(self, items: Sequence[Item], reason: str) -> None:
+        if self._on_drop is None:
+            return
+        for item in items:
+            try:
+                self._on_drop(item.event, reason)
+            except Exception as error:  # noqa: BLE001 -- a page must not break for what a callback of the service does
+                logger.warning("reporter: on_drop raised %s", type(error).__name__)

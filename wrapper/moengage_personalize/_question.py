@@ -49,7 +49,7 @@ def question(keys: object, customer_id: object, user_identifiers: object, in_ses
     session = NOT_GIVEN if in_session is None else in_session
     if not isinstance(session, InSession):
         raise InvalidRequestError(f"expected in_session to be an InSession, got {type(session).__name__}")
-    if user_identifiers is not None and not is_mapping(user_identifiers):
+    if not is_mapping(user_identifiers):
         user_identifiers = text("user_identifiers", user_identifiers, "a mapping or a non-empty str")
     asked = None if keys is None else experience_keys(keys)
     return Question(asked, text("customer_id", customer_id), user_identifiers or None, session)
@@ -57,11 +57,10 @@ def question(keys: object, customer_id: object, user_identifiers: object, in_ses
 
 def experience_keys(keys: object) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
-    given = [keys] if isinstance(keys, str) else keys
-    if isinstance(given, bytes) or is_mapping(given) or not is_iterable(given):
+    if isinstance(keys, bytes) or is_mapping(keys) or not is_iterable(keys):
         raise InvalidRequestError(f"expected experience keys as a str or an iterable of str, got {type(keys).__name__}")
     once: dict[str, None] = {}
-    for key in given:
+    for key in [keys] if isinstance(keys, str) else keys:
         if not isinstance(key, str) or not key.strip():
             raise InvalidRequestError(f"expected an experience key to be a non-empty str, got {key!r}")
         once[str.__str__(key)] = None  # not str(key), which of a member of an Enum would be the name

@@ -56,7 +56,7 @@ def read(answer: Answer, secrets: Secrets) -> Part:
     body, strict = _read(answer, secrets)
     found: object = body.get("experiences", UNSET) if _json.is_object(body) else UNSET
     if found is None:
-        return Part({}, partial(rate_limit, limits(answer.headers)))
+        found = {}
     if not _json.is_object(found):
         raise MalformedResponse("expected an object of experiences, got other JSON", status=answer.status)
     if not strict:  # what is not JSON is as good as nothing
@@ -82,10 +82,9 @@ def _read(answer: Answer, secrets: Secrets) -> tuple[Any, bool]:
 
 def decode(key: str, raw: object) -> Experience:
     """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
-    if raw is None:
+    if not _json.is_object(raw):
         raise _malformed(key, raw)
-    experience = _object(key, raw)
-    payload, context = _object(key, experience.get(PAYLOAD)), _object(key, experience.get(CONTEXT))
+    payload, context = _object(key, raw.get(PAYLOAD)), _object(key, raw.get(CONTEXT))
     variables: dict[str, tuple[Any, Any]] = {}
     for name, given in payload.items():
         variable = _object(key, given)

@@ -13,7 +13,7 @@ from . import _resolve
 from ._content import Content
 from ._deadline import Deadline, shares
 from ._dialogue import Epoch
-from ._exchange import answer, connecting, outgoing
+from ._exchange import answer, asking_tunnel, outgoing
 from ._idle import Idle
 from ._pool import Proxy, Target, opened, proxy, ssl_context, target
 from ._protocol import AsyncConnection
@@ -32,7 +32,7 @@ async def connect(
     try:
         if between is not None and where.tls:
             dialogue = connection.dialogue
-            request = connecting(dialogue, where, between)
+            request = asking_tunnel(dialogue, where, between)
             await connection.exchange(request, Content(), deadline)
             opened(dialogue.status)
             async with _connecting(deadline.left(httpcore.ConnectTimeout)):

@@ -14,54 +14,44 @@ from ._pool import Proxy, Target, tunnel
 
 TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
 PROTOCOL = (httpx.LocalProtocolError, httpcore.LocalProtocolError, BadlyPacked)
-HEADERS = ((b"Accept-Encoding", ACCEPTED.encode()), (b"User-Agent", b"moengage-personalize"))
+HEADERS = [(b"Accept-Encoding", ACCEPTED.encode()), (b"User-Agent", b"moengage-personalize")]
 
 
-def raw_headers(send: Send) -> Headers:
+def raw_headers(headers: Iterable[tuple[str, str]]) -> Headers:
     """The headers of a request as UTF-8, because httpx would refuse what is not ASCII."""
-    return _encoded(send.headers.items())
+    return [(name.encode(), value.encode()) for name, value in headers]
 
 
 def outgoing(dialogue: Dialogue, send: Send, where: Target, between: Proxy | None) -> bytes:
-    """The bytes of a request; to a proxy that makes no tunnel the whole URL is told."""
-    path, told = where.path, between.headers if between is not None and not where.tls else None
-    if told is not None:
-        path = b"http://" + where.authority + path
-    written = _head(send.method, path, where.authority, told or (), tuple(send.headers.items()))
+    """The bytes of a request."""
+    head = _head(send.method, where, between, tuple(send.headers.items()))
     dialogue.begins()
-    return b"%bContent-Length: %d\r\n\r\n%b" % (written, len(send.body), send.body)
-
-
-def connecting(dialogue: Dialogue, where: Target, between: Proxy) -> bytes:
-    """The bytes that ask a proxy for a tunnel."""
-    to = tunnel(where)
-    dialogue.begins(tunnel=True)
-    return head("CONNECT", to, [(b"Host", to), *between.headers]) + b"\r\n"
+    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(send.body), send.body)
 
 
 @lru_cache(maxsize=64)
-def _head(
-    method: str,
-    path: bytes,
-    authority: bytes,
-    told: tuple[tuple[bytes, bytes], ...],
-    headers: tuple[tuple[str, str], ...],
-) -> bytes:
-    """All but the length of a body: the same for each request of a client."""
-    return head(method, path, [(b"Host", authority), *HEADERS, *_encoded(headers), *told])
+def _head(method: str, where: Target, between: Proxy | None, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """What each request of a client has in common; a proxy that makes no tunnel is told the whole URL."""
+    named = [(b"Host", where.authority), *HEADERS, *raw_headers(headers)]
+    if between is None or where.tls:
+        return written(method, where.path, named)
+    return written(method, b"http://" + where.authority + where.path, [*named, *between.headers])
 
 
-def head(method: str, target: bytes, headers: Iterable[tuple[bytes, bytes]]) -> bytes:
+def asking_tunnel(dialogue: Dialogue, where: Target, between: Proxy) -> bytes:
+    """The bytes that ask a proxy for a tunnel."""
+    to = tunnel(where)
+    dialogue.begins(tunnel=True)
+    return written("CONNECT", to, [(b"Host", to), *between.headers]) + b"\r\n"
+
+
+def written(method: str, target: bytes, headers: Headers) -> bytes:
     """The first line of a request, and its headers."""
     lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), *(b"%b: %b\r\n" % header for header in headers)]
-    written = b"".join(lines)
-    if len(written.splitlines()) != len(lines):
+    head = b"".join(lines)
+    if len(head.splitlines()) != len(lines):
         raise httpcore.LocalProtocolError("expected headers without line breaks, got one with some")
-    return written
-
-
-def _encoded(headers: Iterable[tuple[str, str]]) -> Headers:
-    return [(name.encode(), value.encode()) for name, value in headers]
+    return head
 
 
 def answer(status: int, headers: Iterable[tuple[bytes, bytes]], content: Content) -> Answer:

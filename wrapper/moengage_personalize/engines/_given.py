@@ -81,7 +81,7 @@ def _request(client: C, send: Send, deadline: Deadline) -> httpx.Request:
     request = client.build_request(
         send.method,
         send.url,
-        headers=raw_headers(send),
+        headers=raw_headers(send.headers.items()),
         content=send.body,
         extensions={"timeout": dict.fromkeys(STEPS, deadline.seconds)},
     )

@@ -16,7 +16,7 @@ MAX_CONNECTIONS = 100
 PORTS = {"http": 80, "https": 443}
 
 
-@frozen
+@frozen(cache_hash=True)  # one for all requests to a URL, and part of what names their head
 class Target:
     """A URL in the parts that a request needs."""
 

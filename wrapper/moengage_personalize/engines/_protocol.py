@@ -107,7 +107,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
             self._exchange[0].set_exception(error)
 
     async def secure(self, host: str) -> None:
-        """Speak TLS from here on, with whoever is behind the tunnel."""
+        """Speak TLS from here on, with whoever is behind a tunnel."""
         loop = asyncio.get_running_loop()
         transport = await loop.start_tls(self._transport, self, ssl_context(), server_hostname=host)
         self._transport = cast(asyncio.Transport, transport)  # None only to types: a handshake that fails raises

@@ -16,7 +16,7 @@ from . import _resolve
 from ._content import Content
 from ._deadline import Deadline, shares
 from ._dialogue import READ, Dialogue, Epoch
-from ._exchange import answer, connecting, outgoing
+from ._exchange import answer, asking_tunnel, outgoing
 from ._idle import Idle, readable
 from ._pool import Proxy, Target, opened, proxy, ssl_context, target
 
@@ -29,8 +29,9 @@ class Connection:
     """One connection."""
 
     def __init__(self, stream: httpcore.NetworkStream, epoch: Epoch) -> None:
-        self._uses(stream)
+        self._epoch = epoch
         self.dialogue = Dialogue(epoch)
+        self._uses(stream)
         self._cut = False
 
     def _uses(self, stream: httpcore.NetworkStream) -> None:
@@ -69,8 +70,9 @@ class Connection:
             self._seconds = seconds
 
     def secure(self, host: str, deadline: Deadline) -> None:
-        """Speak TLS from here on."""
+        """Speak TLS from here on, with whoever is behind a tunnel."""
         self._uses(self._stream.start_tls(ssl_context(), host, deadline.left(httpcore.ConnectTimeout)))
+        self.dialogue = Dialogue(self._epoch)
 
     @property
     def clean(self) -> bool:
@@ -99,10 +101,9 @@ def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadli
             connection.secure(first.host, deadline)
         if between is not None and where.tls:
             dialogue = connection.dialogue
-            request = connecting(dialogue, where, between)
+            request = asking_tunnel(dialogue, where, between)
             connection.exchange(request, Content(), deadline)
             opened(dialogue.status)
-            connection.dialogue = Dialogue(epoch)
         if where.tls:
             connection.secure(where.host, deadline)
     except BaseException:
