@@ -8,12 +8,12 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TypeVar
 
 import httpx
 import reporting
@@ -23,9 +23,8 @@ from process import resident
 from rich.console import Console
 from rich.table import Table
 
+from benching.fresh import timed
 from moengage_personalize import PersonalizeClient, sandbox
-
-T = TypeVar("T")
 
 PUT = 100e-6  # seconds, the 99.9th percentile
 
@@ -55,16 +54,14 @@ def told(url: str, path: str, **body: int) -> dict[str, int]:
     return found
 
 
-def timed(call: Callable[[T], object], given: T) -> float:
-    """Seconds that a call took."""
-    started = time.perf_counter()
-    call(given)
-    return time.perf_counter() - started
+def slowest(took: Sequence[float]) -> float:
+    """The 99.9th percentile."""
+    return statistics.quantiles(took, n=1000)[-1]
 
 
 def quantiles(took: Sequence[float]) -> str:
     """The middle and the slowest in a thousand."""
-    return f"p50 {statistics.median(took) * 1e6:.0f} us, p99.9 {statistics.quantiles(took, n=1000)[-1] * 1e6:.0f} us"
+    return f"p50 {statistics.median(took) * 1e6:.0f} us, p99.9 {slowest(took) * 1e6:.0f} us"
 
 
 def processes(count: int) -> Iterator[Row]:
@@ -115,9 +112,9 @@ def outage(seconds: float) -> Iterator[Row]:
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             event = reporting.event("visitor")
-            took.append(timed(reporter.put, event))
+            took.append(timed(partial(reporter.put, event))[0])
             time.sleep(seconds / 18_000)
-            idle.append(timed(str, event.uuid))  # what this machine makes of next to nothing
+            idle.append(timed(partial(str, event.uuid))[0])  # what this machine makes of next to nothing
             time.sleep(seconds / 18_000)
         told(url, "/_sandbox/fail", status=503, times=0)
         began = time.monotonic()
@@ -127,8 +124,7 @@ def outage(seconds: float) -> Iterator[Row]:
         reporter.close()
         kept = told(url, "/_sandbox/events")
     note = f"all there {after:.1f} s after the end; put {quantiles(took)}; an empty call {quantiles(idle)}"
-    broken = statistics.quantiles(took, n=1000)[-1] > PUT
-    yield Row(f"outage of {seconds:g} s", len(took), kept["count"], kept["duplicates"], note, broken)
+    yield Row(f"outage of {seconds:g} s", len(took), kept["count"], kept["duplicates"], note, slowest(took) > PUT)
 
 
 def many(count: int) -> Iterator[Row]:
@@ -169,7 +165,7 @@ def killed(rounds: int) -> Iterator[Row]:
             with process(way, url, 20, spool) as running:
                 assert running.stdout is not None
                 first = running.stdout.readline()
-                time.sleep(random.uniform(0, 0.3))  # noqa: S311 -- no secret
+                time.sleep(random.SystemRandom().uniform(0, 0.3))
                 running.kill()
                 lines = [first, *running.stdout]
             told_of += [line.strip() for line in lines if line.endswith("\n")]
@@ -205,7 +201,7 @@ def spooled(count: int) -> Iterator[Row]:
             took: list[float] = []
             for number in range(count):
                 event = reporting.event(f"visitor-{number}")
-                took.append(timed(reporter.put, event))
+                took.append(timed(partial(reporter.put, event))[0])
                 time.sleep(0.001)
             reporter.close(30)
             kept = told(url, "/_sandbox/events")
