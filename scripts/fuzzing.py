@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from functools import cache
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from typing import Any, cast
 
@@ -354,7 +355,7 @@ def check_error(error: PersonalizeError, secrets: Sequence[str]) -> None:
     """It tells no secret, can be pickled, and the guard knows what to do about it."""
     told = f"{error}{error!r}{vars(error)!r}"
     hold(not any(secret in told for secret in secrets), "an error tells a secret")
-    back = pickle.loads(pickle.dumps(error))  # noqa: S301 -- our own
+    back = pickle.loads(pickle.dumps(error))  # noqa: S301 -- read is what this line has written, nothing from outside
     hold(type(back) is type(error) and str(back) == str(error) and vars(back) == vars(error), "pickled, it is another")
     if isinstance(error, APIError):
         hold(400 <= error.status < 600, "an APIError for no error")
@@ -483,21 +484,17 @@ def check_raw(given: tuple[bytes, ...]) -> str:
     if ended != "clean":
         return ended
     again, content = Content(), b'{"experiences": {"own": {}}}'
-    ask(dialogue)
+    dialogue.begins()
     answer = _head("200 OK", f"Content-Length: {len(content)}") + content
     hold(dialogue.hears(answer, again, Deadline(60)), "clean, but the next answer has no end")
     hold(dialogue.status == 200 and again.unpack({}) == content, "clean, but the next answer is another")
     return ended
 
 
-def ask(dialogue: Dialogue) -> None:
-    dialogue.begins()
-
-
 def heard(given: Sequence[bytes]) -> tuple[str, bytes, Dialogue]:
     """How an answer in these pieces ended, its body, and what heard it."""
     dialogue, content = Dialogue(Epoch()), Content()
-    ask(dialogue)
+    dialogue.begins()
     rest = [piece for piece in given if piece]
     try:
         while rest:
@@ -606,7 +603,7 @@ class Report:
 
 
 def dice_of(seed: int, case: int) -> Random:
-    return Random(seed << 40 | case)  # noqa: S311 -- to be repeated, not to be kept secret
+    return Random(seed << 40 | case)  # noqa: S311 -- a case must come again from its seed, which secure randomness cannot
 
 
 def run(seed: int, start: int, stop: int) -> Report:
@@ -632,7 +629,7 @@ def _where(error: Exception) -> str:
     """The last place in the wrapper, where an error has one: what lies below differs from depth to depth."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "moengage_personalize" in frame.filename] or frames
-    return f"{os.path.basename(own[-1].filename)}:{own[-1].lineno} {own[-1].line}"  # noqa: PTH119 -- of a text
+    return f"{Path(own[-1].filename).name}:{own[-1].lineno} {own[-1].line}"
 
 
 def fuzz(cases: int, seed: int) -> Report:

@@ -286,7 +286,7 @@ def call(target: Target, tally: Tally) -> None:
     made = Call(target, tally.visitor())
     try:
         tally.brought(made, target.client.fetch(KEY, customer_id=made.visitor, timeout=target.timeout))
-    except Exception as error:  # noqa: BLE001 -- what comes out is what is counted
+    except Exception as error:  # noqa: BLE001 -- one that is not of the tree is what the soak looks for
         tally.failed(made, error)
 
 
@@ -297,7 +297,7 @@ async def call_async(target: Target, tally: Tally) -> None:
     except asyncio.CancelledError as error:
         tally.failed(made, error)
         raise
-    except Exception as error:  # noqa: BLE001 -- what comes out is what is counted
+    except Exception as error:  # noqa: BLE001 -- one that is not of the tree is what the soak looks for
         tally.failed(made, error)
 
 
