@@ -15,9 +15,9 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+import event_programs
 import httpx
-import reporting
-import test_pages
+import test_web_servers
 from attrs import frozen
 from process import resident
 from rich.console import Console
@@ -74,7 +74,7 @@ def processes(count: int) -> Iterator[Row]:
     ):
         with sandbox.serve() as url:
             subprocess.run(
-                [sys.executable, str(Path(reporting.__file__)), way, url, str(count)], check=True, timeout=60
+                [sys.executable, str(Path(event_programs.__file__)), way, url, str(count)], check=True, timeout=60
             )
             kept = told(url, "/_sandbox/events")
         yield Row(way.replace("_", " "), put, kept["count"], kept["duplicates"])
@@ -82,11 +82,11 @@ def processes(count: int) -> Iterator[Row]:
 
 def servers(count: int) -> Iterator[Row]:
     """Web servers with several workers, stopped as a deployment stops them."""
-    for name, command in test_pages.SERVERS.items():
+    for name, command in test_web_servers.SERVERS.items():
         with sandbox.serve() as url:
-            with test_pages.serving(command, url) as address, ThreadPoolExecutor(16) as threads:
+            with test_web_servers.serving(command, url) as address, ThreadPoolExecutor(16) as threads:
                 pages = [f"{address}/event?visitor-{number}" for number in range(count)]
-                list(threads.map(test_pages.answers, pages))
+                list(threads.map(test_web_servers.answers, pages))
             kept = told(url, "/_sandbox/events")
         yield Row(name, count, kept["count"], kept["duplicates"])
 
@@ -106,12 +106,12 @@ def outage(seconds: float) -> Iterator[Row]:
     """The API answers 503 for so long, while a page puts nearly as many events as the queue holds; then it is back."""
     took: list[float] = []
     idle: list[float] = []
-    with apart() as url, PersonalizeClient(**reporting.CREDENTIALS, base_url=url, timeout=5) as client:
+    with apart() as url, PersonalizeClient(**event_programs.CREDENTIALS, base_url=url, timeout=5) as client:
         reporter = client.reporter()
         told(url, "/_sandbox/fail", status=503, times=10**9)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
-            event = reporting.event("visitor")
+            event = event_programs.event("visitor")
             took.append(timed(partial(reporter.put, event))[0])
             time.sleep(seconds / 18_000)
             idle.append(timed(partial(str, event.uuid))[0])  # what this machine makes of next to nothing
@@ -130,8 +130,8 @@ def outage(seconds: float) -> Iterator[Row]:
 def many(count: int) -> Iterator[Row]:
     """As many as it goes."""
     with sandbox.serve(sandbox.app(rate_limit=10**9)) as url:
-        with PersonalizeClient(**reporting.CREDENTIALS, base_url=url, timeout=5) as client:
-            made = [reporting.event(f"visitor-{number}") for number in range(count)]
+        with PersonalizeClient(**event_programs.CREDENTIALS, base_url=url, timeout=5) as client:
+            made = [event_programs.event(f"visitor-{number}") for number in range(count)]
             before = resident()
             reporter = client.reporter(queue_size=count)
             started = time.monotonic()
@@ -150,8 +150,8 @@ def many(count: int) -> Iterator[Row]:
 
 
 def process(way: str, url: str, count: int, spool: Path) -> subprocess.Popen[str]:
-    """One of the programs of tests/reporting.py, with a spool."""
-    command = [sys.executable, str(Path(reporting.__file__)), way, url, str(count), str(spool)]
+    """One of the programs of tests/support/event_programs.py, with a spool."""
+    command = [sys.executable, str(Path(event_programs.__file__)), way, url, str(count), str(spool)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -195,12 +195,12 @@ def spooled(count: int) -> Iterator[Row]:
         with (
             sandbox.serve(sandbox.app(rate_limit=10**9)) as url,
             TemporaryDirectory() as folder,
-            PersonalizeClient(**reporting.CREDENTIALS, base_url=url, timeout=5) as client,
+            PersonalizeClient(**event_programs.CREDENTIALS, base_url=url, timeout=5) as client,
         ):
             reporter = client.reporter(spool=Path(folder) / "spool" if kind == "with a spool" else None)
             took: list[float] = []
             for number in range(count):
-                event = reporting.event(f"visitor-{number}")
+                event = event_programs.event(f"visitor-{number}")
                 took.append(timed(partial(reporter.put, event))[0])
                 time.sleep(0.001)
             reporter.close(30)

@@ -34,23 +34,22 @@ from pathlib import Path
 from random import Random
 from typing import Any, cast
 
+import httpcore
 from attrs import Factory, define, field, frozen
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from moengage_personalize import CircuitBreaker, ExperienceContext, Experiences, PersonalizeError
-from moengage_personalize import _wire as wire
+from moengage_personalize import CircuitBreaker, ExperienceContext, Experiences, PersonalizeError, _generated as wire
 from moengage_personalize._errors import APIError, RateLimited
-from moengage_personalize._flow import Answer
-from moengage_personalize._guard import Guard
-from moengage_personalize._http import httpcore
-from moengage_personalize._parts import Part, Plan, merge
-from moengage_personalize._question import question
+from moengage_personalize._messages import Response
+from moengage_personalize._policy._retry import RetryPolicy
+from moengage_personalize._request import FetchRequest
 from moengage_personalize._settings import settings
-from moengage_personalize.engines._content import ON_THE_WIRE, UNPACKED, BadlyPacked, Content, TooLarge
-from moengage_personalize.engines._deadline import Deadline
-from moengage_personalize.engines._dialogue import Dialogue, Epoch
+from moengage_personalize._split import FetchPlan, PartialResult, merge_results
+from moengage_personalize._transport._body import ON_THE_WIRE, UNPACKED, BadlyPacked, Content, TooLarge
+from moengage_personalize._transport._deadline import Deadline
+from moengage_personalize._transport._parser import Dialogue, Epoch
 
 BATCH = 2_000  # cases between two reports of a process
 SHOWN = 2_000  # characters of an input
@@ -315,9 +314,9 @@ class Given:
     body: bytes
 
 
-def _plan(*arguments: Any) -> Plan:
+def _plan(*arguments: Any) -> FetchPlan:
     found = settings(workspace_id="WS", api_key=API_KEY, data_center="01", base_url=None, timeout=1.0, max_retries=2)
-    return wire.plan(found, question(*arguments))
+    return wire.plan(found, FetchRequest.create(*arguments))
 
 
 PLANS = {
@@ -335,15 +334,15 @@ def make_answer(dice: Random) -> Given:
 def check_answer(given: Given) -> str:
     """Read it as a client does, use all that comes of it, and say what it was."""
     plan = PLANS[given.plan]
-    answer = Answer(given.status, given.headers, given.body)
-    outcome: Part | PersonalizeError
+    answer = Response(given.status, given.headers, given.body)
+    outcome: PartialResult | PersonalizeError
     try:
         outcome = wire.read(answer, plan.secrets)
     except PersonalizeError as error:
         check_error(error, tuple(plan.secrets()))
         outcome = error
-    good = Part({KEYS[1]: experience(KEYS[1])}, lambda: None)
-    found = merge(plan, [outcome, good][: len(plan.asks)], wire.decode)
+    good = PartialResult({KEYS[1]: experience(KEYS[1])}, lambda: None)
+    found = merge_results(plan, [outcome, good][: len(plan.asks)], wire.decode)
     touch(found)
     if isinstance(outcome, PersonalizeError):
         return type(outcome).__name__
@@ -361,11 +360,11 @@ def check_error(error: PersonalizeError, secrets: Sequence[str]) -> None:
         hold(400 <= error.status < 600, "an APIError for no error")
     if isinstance(error, RateLimited) and error.retry_after is not None:
         hold(0 <= error.retry_after < math.inf, f"retry after {error.retry_after}")
-    guard = Guard(2, CircuitBreaker())
+    policy = RetryPolicy(2, CircuitBreaker())
     try:
-        pause = guard.failed(error, 1, 0.9, 0.0, lambda: 0.5)
+        pause = policy.failed(error, 1, 0.9, 0.0, lambda: 0.5)
         hold(error.retryable and 0 <= pause <= 0.9, f"a pause of {pause}")
-        guard.admit(0.9, 0.5)
+        policy.admit(0.9, 0.5)
     except PersonalizeError:
         pass
 

@@ -40,7 +40,7 @@ from rich.table import Table
 
 from moengage_personalize import AsyncPersonalizeClient, Experiences, PersonalizeClient, PersonalizeError
 
-TESTS = Path(__file__).resolve().parents[1] / "tests"
+TESTS = Path(__file__).resolve().parents[1] / "tests" / "support"
 KEY = "a"  # the one that the fault server spoils
 THREADS, TASKS = 32, 256
 CALL = 0.1  # seconds, about what one takes when calls are made as fast as it goes
@@ -151,7 +151,7 @@ async def _serve_echo(pipe: Connection, surplus: int, hanging: bool) -> None:
     if await _listens(lambda: Echo(surplus, lambda: healthy), pipe):
         healthy = True
         pipe.send("healthy")
-        await asyncio.get_running_loop().run_in_executor(None, _told, pipe)
+        await asyncio.get_running_loop().run_in_executor(None, _log_error, pipe)
 
 
 async def _listens(protocol: Callable[[], Echo], pipe: Connection) -> bool:
@@ -159,7 +159,7 @@ async def _listens(protocol: Callable[[], Echo], pipe: Connection) -> bool:
     loop = asyncio.get_running_loop()
     server = await loop.create_server(protocol, "127.0.0.1", 0, backlog=4096)
     pipe.send({"": f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/v1"})
-    return bool(await loop.run_in_executor(None, _told, pipe))
+    return bool(await loop.run_in_executor(None, _log_error, pipe))
 
 
 def serve_race(pipe: Connection) -> None:
@@ -184,10 +184,10 @@ def serve_faults(pipe: Connection) -> None:
             if not mode.plain_only:
                 urls[f"{name}, TLS"] = server.url(name, tls=True)
         pipe.send(urls)
-        _told(pipe)
+        _log_error(pipe)
 
 
-def _told(pipe: Connection) -> object:
+def _log_error(pipe: Connection) -> object:
     with suppress(EOFError):
         return pipe.recv()
     return None
@@ -353,7 +353,7 @@ async def settled(before: Held, seconds: float = 5.0, only: Sequence[str] = COUN
 
 
 @frozen
-class Plan:
+class FetchPlan:
     """How long and how often; each worker has its own turns, so that together they keep the rate."""
 
     start: float
@@ -399,14 +399,14 @@ def dice_of(seed: int) -> Random:
     return Random(seed)  # noqa: S311 -- to be repeated, not to be kept secret
 
 
-def work(worker: int, plan: Plan, clients: Clients, tally: Tally) -> None:
+def work(worker: int, plan: FetchPlan, clients: Clients, tally: Tally) -> None:
     dice = dice_of(worker)
     for at in plan.turns(worker):
         time.sleep(max(0.0, at - time.monotonic()))
         call(clients.next(dice), tally)
 
 
-async def work_async(worker: int, plan: Plan, clients: Clients, tally: Tally) -> None:
+async def work_async(worker: int, plan: FetchPlan, clients: Clients, tally: Tally) -> None:
     dice = dice_of(worker)
     for at in plan.turns(worker):
         await asyncio.sleep(max(0.0, at - time.monotonic()))
@@ -425,7 +425,7 @@ async def soak(console: Console, minutes: float, rate: float) -> list[str]:
         sync = Clients(PersonalizeClient, echo.url, faults.urls)
         other = Clients(AsyncPersonalizeClient, echo.url, faults.urls)
         peaks = [before]
-        plan = Plan(time.monotonic() + 0.5, minutes * 60, rate)
+        plan = FetchPlan(time.monotonic() + 0.5, minutes * 60, rate)
         threads = [threading.Thread(target=work, args=(worker, plan, sync, tally)) for worker in range(THREADS)]
         for thread in threads:
             thread.start()

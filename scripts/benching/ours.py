@@ -7,14 +7,20 @@ from contextlib import asynccontextmanager, contextmanager
 from functools import partial
 from typing import Any
 
-from moengage_personalize import AsyncPersonalizeClient, Experiences, PersonalizeClient, PersonalizeError, engines
+from moengage_personalize import (
+    AsyncPersonalizeClient,
+    Experiences,
+    PersonalizeClient,
+    PersonalizeError,
+    _transport as engines,
+)
 
 from .canned import API_KEY, CUSTOMER, WORKSPACE_ID, Values
 from .others import TIMEOUT, AsyncCall, Awaited, Blocking, Call, Target
 
 DEFAULT = "ours"
 # The engine of each name for PersonalizeClient and for AsyncPersonalizeClient, in moengage_personalize.engines.
-ENGINES: dict[str, tuple[str | None, str | None]] = {DEFAULT: ("HttpxEngine", "AsyncHttpxEngine")}
+ENGINES: dict[str, tuple[str | None, str | None]] = {DEFAULT: ("PooledTransport", "AsyncPooledTransport")}
 
 
 def _engine(name: str | None) -> Any:

@@ -13,7 +13,6 @@ from celery.result import AsyncResult
 
 from moengage_personalize import (
     APIError,
-    AsyncHttpxEngine,
     AsyncPage,
     AsyncPersonalizeClient,
     AsyncReporter,
@@ -24,7 +23,6 @@ from moengage_personalize import (
     ExperienceEvent,
     ExperienceMetadata,
     Experiences,
-    HttpxEngine,
     InSession,
     MalformedResponse,
     Page,
@@ -36,13 +34,14 @@ from moengage_personalize import (
     ReporterStats,
     events,
 )
+from moengage_personalize._transport import AsyncPooledTransport
 from moengage_personalize.integrations.celery import ReportTask, report_task
 
-client = PersonalizeClient("WS", "key", DataCenter.DC_03, timeout=0.5, max_retries=0, engine=HttpxEngine())
+client = PersonalizeClient("WS", "key", DataCenter.DC_03, timeout=0.5, max_retries=0)
 PersonalizeClient(workspace_id="WS", api_key="key", data_center="03")
-PersonalizeClient("WS", "key", base_url="http://127.0.0.1:8025/v1", engine=HttpxEngine(httpx.Client()))
+PersonalizeClient("WS", "key", base_url="http://127.0.0.1:8025/v1", http_client=httpx.Client())
 assert_type(PersonalizeClient.from_env(data_center=3), PersonalizeClient)
-assert_type(AsyncPersonalizeClient.from_env(engine=AsyncHttpxEngine()), AsyncPersonalizeClient)
+assert_type(AsyncPersonalizeClient.from_env(), AsyncPersonalizeClient)
 
 session = InSession(at=datetime.now(UTC), ip_address="203.0.113.1", attributes={"utm_medium": "email", "n": 1})
 experiences = client.fetch(
@@ -100,7 +99,7 @@ client.fetch(customer_id=5)  # type: ignore[arg-type]  # pyright: ignore
 client.fetch("a", "positional")  # type: ignore[call-arg]  # pyright: ignore
 InSession(at="2026-11-23")  # type: ignore[arg-type]  # pyright: ignore
 PersonalizeClient("WS", "key", 1.5)  # type: ignore[arg-type]  # pyright: ignore
-PersonalizeClient("WS", "key", "01", engine=AsyncHttpxEngine())  # type: ignore[arg-type]  # pyright: ignore
+PersonalizeClient("WS", "key", "01", engine=AsyncPooledTransport())  # type: ignore[arg-type]  # pyright: ignore
 
 event = events.shown(experience.context, customer_id="me", at=datetime.now(UTC), user_timezone_offset=19_800)
 assert_type(event, ExperienceEvent)
@@ -108,7 +107,6 @@ assert_type(events.clicked({"cid": "1"}, customer_id="me", platform="ios", eleme
 assert_type(ExperienceEvent.from_json(event.to_json()), ExperienceEvent)
 assert_type(ExperienceContext.from_token(experience.context.to_token("secret"), "secret"), ExperienceContext)
 assert_type(client.metadata(["Active"]), list[ExperienceMetadata])
-assert_type(client.known_keys(), frozenset[str])
 client.report_events([event], timeout=2)
 with client.reporter(queue_size=100, on_drop=lambda event, reason: (event.uuid, reason)) as reporter:
     assert_type(reporter, Reporter)

@@ -14,108 +14,34 @@
 Unofficial. AsyncPersonalizeClient has the same methods, awaited.
 """
 
-from importlib import import_module
-from typing import TYPE_CHECKING
+from . import events as events
+from ._async_client import AsyncPersonalizeClient as AsyncPersonalizeClient
+from ._client import PersonalizeClient as PersonalizeClient
+from ._context import ExperienceContext as ExperienceContext
+from ._errors import (
+    APIError as APIError,
+    AuthenticationFailed as AuthenticationFailed,
+    BadRequest as BadRequest,
+    CircuitOpen as CircuitOpen,
+    ConfigurationError as ConfigurationError,
+    ConnectionFailed as ConnectionFailed,
+    DeadlineExceeded as DeadlineExceeded,
+    EventsNotAccepted as EventsNotAccepted,
+    InvalidRequestError as InvalidRequestError,
+    MalformedResponse as MalformedResponse,
+    PermissionDenied as PermissionDenied,
+    PersonalizeError as PersonalizeError,
+    RateLimit as RateLimit,
+    RateLimited as RateLimited,
+    ServerError as ServerError,
+)
+from ._experiences import Experience as Experience, Experiences as Experiences
+from ._operations import ExperienceMetadata as ExperienceMetadata
+from ._page import AsyncPage as AsyncPage, Page as Page
+from ._policy import CircuitBreaker as CircuitBreaker
+from ._reporting import AsyncReporter as AsyncReporter, Reporter as Reporter, ReporterStats as ReporterStats
+from ._request import InSession as InSession
+from ._settings import DataCenter as DataCenter
+from .events import ExperienceEvent as ExperienceEvent
 
-if TYPE_CHECKING:
-    from . import events
-    from ._async_client import AsyncPersonalizeClient
-    from ._async_reporter import AsyncReporter
-    from ._client import PersonalizeClient
-    from ._context import ExperienceContext
-    from ._errors import (
-        APIError,
-        AuthenticationFailed,
-        BadRequest,
-        CircuitOpen,
-        ConfigurationError,
-        ConnectionFailed,
-        DeadlineExceeded,
-        EventsNotAccepted,
-        InvalidRequestError,
-        MalformedResponse,
-        PermissionDenied,
-        PersonalizeError,
-        RateLimit,
-        RateLimited,
-        ServerError,
-    )
-    from ._experiences import Experience, Experiences
-    from ._item import ReporterStats
-    from ._metadata import ExperienceMetadata
-    from ._page import AsyncPage, Page
-    from ._reporter import Reporter
-    from ._session import InSession
-    from ._settings import CircuitBreaker, DataCenter
-    from .engines import AsyncHttpxEngine, HttpxEngine
-    from .events import ExperienceEvent
-else:
-    # Each name is imported when it is first asked for, so that to import this package costs next to nothing: not every
-    # process that imports it asks for an experience.
-    _NAMES = {
-        "_async_client": "AsyncPersonalizeClient",
-        "_async_reporter": "AsyncReporter",
-        "_client": "PersonalizeClient",
-        "_context": "ExperienceContext",
-        "_errors": "APIError AuthenticationFailed BadRequest CircuitOpen ConfigurationError ConnectionFailed "
-        "DeadlineExceeded EventsNotAccepted InvalidRequestError MalformedResponse PermissionDenied PersonalizeError "
-        "RateLimit RateLimited ServerError",
-        "_experiences": "Experience Experiences",
-        "_item": "ReporterStats",
-        "_metadata": "ExperienceMetadata",
-        "_page": "AsyncPage Page",
-        "_reporter": "Reporter",
-        "_session": "InSession",
-        "_settings": "CircuitBreaker DataCenter",
-        "engines": "AsyncHttpxEngine HttpxEngine",
-        "events": "ExperienceEvent",
-    }
-    _HOMES = {name: home for home, names in _NAMES.items() for name in names.split()}
-
-    def __getattr__(name: str) -> object:
-        if name in ("engines", "events"):
-            return import_module(f".{name}", __name__)
-        if name not in _HOMES:
-            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        found = globals()[name] = getattr(import_module(f".{_HOMES[name]}", __name__), name)
-        return found
-
-    def __dir__() -> list[str]:
-        return __all__
-
-
-__all__ = [
-    "APIError",
-    "AsyncHttpxEngine",
-    "AsyncPage",
-    "AsyncPersonalizeClient",
-    "AsyncReporter",
-    "AuthenticationFailed",
-    "BadRequest",
-    "CircuitBreaker",
-    "CircuitOpen",
-    "ConfigurationError",
-    "ConnectionFailed",
-    "DataCenter",
-    "DeadlineExceeded",
-    "EventsNotAccepted",
-    "Experience",
-    "ExperienceContext",
-    "ExperienceEvent",
-    "ExperienceMetadata",
-    "Experiences",
-    "HttpxEngine",
-    "InSession",
-    "InvalidRequestError",
-    "MalformedResponse",
-    "Page",
-    "PermissionDenied",
-    "PersonalizeClient",
-    "PersonalizeError",
-    "RateLimit",
-    "RateLimited",
-    "Reporter",
-    "ReporterStats",
-    "ServerError",
-    "events",
-]
+__all__ = [name for name in dir() if not name.startswith("_")]  # pyright: ignore[reportUnsupportedDunderAll]

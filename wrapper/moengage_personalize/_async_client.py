@@ -9,28 +9,30 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Self
 
-from . import _wire
-from ._base import Asked, Keys, nothing, raised
-from ._companion import AsyncCompanion
-from ._drive import together_async, warmed
-from ._errors import PersonalizeError, guarded, guarded_async
+from . import _generated as _wire
+from ._base import Asked, Keys, empty_result, raise_for_error
+from ._errors import PersonalizeError
 from ._experiences import Experiences
+from ._messages import AsyncTransport
+from ._operations import AsyncOperations
 from ._page import AsyncPage
-from ._parts import merge
-from ._session import InSession
-from .engines import AsyncEngine, AsyncHttpxEngine
+from ._redact import redact_traceback, redact_traceback_async
+from ._request import InSession
+from ._run import run_all_async
+from ._split import merge_results
+from ._transport import make_async_transport
 
 
-class AsyncPersonalizeClient(AsyncCompanion):
-    """As PersonalizeClient, awaited, over AsyncHttpxEngine(). Made once a process, shared by all tasks.
+class AsyncPersonalizeClient(AsyncOperations):
+    """As PersonalizeClient, awaited, over an event loop. Made once a process, shared by all tasks.
 
     Each event loop that it is used in has connections of its own.
     """
 
-    def _default_engine(self) -> AsyncEngine:
-        return AsyncHttpxEngine()
+    def _make_transport(self, http_client: object) -> AsyncTransport:
+        return make_async_transport(http_client)
 
-    @guarded_async
+    @redact_traceback_async
     async def fetch(
         self,
         keys: Keys = None,
@@ -41,9 +43,9 @@ class AsyncPersonalizeClient(AsyncCompanion):
         timeout: float | None = None,
     ) -> Experiences:
         """Ask which experiences a visitor gets: as PersonalizeClient.fetch."""
-        return raised(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return raise_for_error(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
 
-    @guarded_async
+    @redact_traceback_async
     async def fetch_or_empty(
         self,
         keys: Keys = None,
@@ -54,9 +56,9 @@ class AsyncPersonalizeClient(AsyncCompanion):
         timeout: float | None = None,
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: as PersonalizeClient.fetch_or_empty."""
-        return self._told(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return self._log_error(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
 
-    @guarded
+    @redact_traceback
     def page(
         self,
         *,
@@ -85,25 +87,19 @@ class AsyncPersonalizeClient(AsyncCompanion):
             in_session=in_session,
             timeout=timeout,
         )
-        return AsyncPage(asked, self._told, linger)
-
-    @guarded_async
-    async def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
-        """Open connections before the first page: as PersonalizeClient.warm, for the loop that it is awaited in."""
-        warmed(await together_async(self._engine, self._begin_warm(connections, timeout)))
+        return AsyncPage(asked, self._log_error, linger)
 
     async def _fetch(self, asked: Asked) -> Experiences:
         try:
-            plan, flows = self._begin(asked)
+            plan, flows = self._begin_fetch(asked)
         except PersonalizeError as error:
-            return nothing(error)
-        return merge(plan, await together_async(self._engine, flows), _wire.decode)
+            return empty_result(error)
+        return merge_results(plan, await run_all_async(self._transport, flows), _wire.decode)
 
     async def aclose(self) -> None:
         """Close the connections that this client made; it cannot be used afterwards."""
         self._closed = True
-        if self._owned:
-            await self._engine.aclose()
+        await self._transport.aclose()
         if "api" in vars(self):
             await self.api.get_async_httpx_client().aclose()
 

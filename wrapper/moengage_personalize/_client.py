@@ -10,19 +10,21 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any, Self
 
-from . import _wire
-from ._base import Asked, Keys, nothing, raised
-from ._companion import Companion
-from ._drive import together, warmed
-from ._errors import PersonalizeError, guarded
+from . import _generated as _wire
+from ._base import Asked, Keys, empty_result, raise_for_error
+from ._errors import PersonalizeError
 from ._experiences import Experiences
+from ._messages import Transport
+from ._operations import Operations
 from ._page import Page
-from ._parts import merge
-from ._session import InSession
-from .engines import Engine, HttpxEngine
+from ._redact import redact_traceback
+from ._request import InSession
+from ._run import run_all
+from ._split import merge_results
+from ._transport import make_transport
 
 
-class PersonalizeClient(Companion):
+class PersonalizeClient(Operations):
     """Asks MoEngage Personalize which content a visitor gets. Made once a process, shared by all its threads.
 
     Args:
@@ -33,16 +35,17 @@ class PersonalizeClient(Companion):
         timeout: seconds, wall clock, for one whole fetch: connections, answers, retries and pauses; up to 30 days.
         max_retries: how often one request is tried again, from 0.
         circuit_breaker: when to fail fast; CircuitBreaker() by default, None never.
-        engine: what performs the requests; HttpxEngine() by default. One that is passed is not closed.
+        http_client: an httpx.Client of your own, or httpx2's, for proxies, certificates and mocks. It is used, never
+            changed, and closed by you. None makes connections of our own.
 
     Raises:
         ConfigurationError: something that cannot work.
     """
 
-    def _default_engine(self) -> Engine:
-        return HttpxEngine()
+    def _make_transport(self, http_client: object) -> Transport:
+        return make_transport(http_client)
 
-    @guarded
+    @redact_traceback
     def fetch(
         self,
         keys: Keys = None,
@@ -67,9 +70,9 @@ class PersonalizeClient(Companion):
 
         https://www.moengage.com/docs/api/experiences/fetch-experience
         """
-        return raised(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return raise_for_error(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
 
-    @guarded
+    @redact_traceback
     def fetch_or_empty(
         self,
         keys: Keys = None,
@@ -80,7 +83,7 @@ class PersonalizeClient(Companion):
         timeout: float | None = None,
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: keep what came, and tell why in `.error` and the log."""
-        return self._told(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return self._log_error(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
 
     def page(
         self,
@@ -105,34 +108,19 @@ class PersonalizeClient(Companion):
             in_session=in_session,
             timeout=timeout,
         )
-        return Page(asked, self._told)
-
-    @guarded
-    def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
-        """Open connections before the first page, by asking for the metadata over so many side by side.
-
-        Args:
-            connections: how many, from 1 to 16; they are kept for 55 s without use.
-            timeout: seconds for all of it, instead of the client's.
-
-        Raises:
-            ConfigurationError: another number of connections; nothing was sent.
-            PersonalizeError: not one request brought an answer, retries included; such as AuthenticationFailed.
-        """
-        warmed(together(self._engine, self._begin_warm(connections, timeout)))
+        return Page(asked, self._log_error)
 
     def _fetch(self, asked: Asked) -> Experiences:
         try:
-            plan, flows = self._begin(asked)
+            plan, flows = self._begin_fetch(asked)
         except PersonalizeError as error:
-            return nothing(error)
-        return merge(plan, together(self._engine, flows), _wire.decode)
+            return empty_result(error)
+        return merge_results(plan, run_all(self._transport, flows), _wire.decode)
 
     def close(self) -> None:
         """Close the connections that this client made; it cannot be used afterwards."""
         self._closed = True
-        if self._owned:
-            self._engine.close()
+        self._transport.close()
         if "api" in vars(self):
             self.api.get_httpx_client().close()
 

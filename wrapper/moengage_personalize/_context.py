@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from . import _json
-from ._errors import InvalidRequestError, guarded
+from ._errors import InvalidRequestError
+from ._redact import redact_traceback
 
 PURPOSE = b"moengage-personalize context 1"  # so that a signature made for anything else is none here
 SIGNATURE = 16  # bytes; half of SHA-256, as https://www.rfc-editor.org/rfc/rfc2104#section-5 allows
@@ -60,12 +61,12 @@ class ExperienceContext(Fields):
         return _json.written(self._fields, "the context").decode()
 
     @classmethod
-    @guarded
+    @redact_traceback
     def from_json(cls, text: str | bytes) -> ExperienceContext:
         """Bring a context back from what `to_json` gave; raise InvalidRequestError for anything but a JSON object."""
         return cls(_json.read_object(text, "a context"))
 
-    @guarded
+    @redact_traceback
     def to_token(self, key: str | bytes | None = None) -> str:
         """The context as short text that a link, a data attribute or a cookie takes as it is: letters, digits, - and _.
 
@@ -87,7 +88,7 @@ class ExperienceContext(Fields):
         return token
 
     @classmethod
-    @guarded
+    @redact_traceback
     def from_token(cls, token: str, key: str | bytes | None = None) -> ExperienceContext:
         """Bring a context back from what `to_token` gave with the same key.
 

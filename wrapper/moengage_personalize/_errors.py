@@ -18,15 +18,12 @@ customer id, an identifier or an IP address. Every error survives pickling.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable
 from datetime import datetime
-from functools import wraps
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 from attrs import frozen
 
-P = ParamSpec("P")
-R = TypeVar("R")
 Secrets = Callable[[], Iterable[str]]
 """Gives what no error text may repeat; asked for only where there is an error."""
 
@@ -142,44 +139,3 @@ class ServerError(APIError):
     """5xx: the API, or a gateway before it, failed."""
 
     retryable = True
-
-
-def bare(error: PersonalizeError) -> PersonalizeError:
-    """The error and its causes without the frames they passed: a frame holds keys and visitors in its variables."""
-    chain: list[BaseException | None] = [error]
-    seen: set[int] = set()
-    while chain:
-        link = chain.pop()
-        if link is not None and id(link) not in seen:
-            seen.add(id(link))
-            link.__traceback__ = None
-            chain += [link.__cause__, link.__context__]
-    return error
-
-
-def guarded(method: Callable[P, R]) -> Callable[P, R]:
-    """Make a public method raise without frames of ours that show its arguments."""
-
-    @wraps(method)
-    def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return method(*args, **kwargs)
-        except PersonalizeError as error:
-            del args, kwargs
-            raise bare(error)  # noqa: B904 -- the same error, its own cause kept
-
-    return call
-
-
-def guarded_async(method: Callable[P, Coroutine[Any, Any, R]]) -> Callable[P, Coroutine[Any, Any, R]]:
-    """As `guarded`, for a method that is awaited."""
-
-    @wraps(method)
-    async def call(*args: P.args, **kwargs: P.kwargs) -> R:
-        try:
-            return await method(*args, **kwargs)
-        except PersonalizeError as error:
-            del args, kwargs
-            raise bare(error)  # noqa: B904 -- the same error, its own cause kept
-
-    return call

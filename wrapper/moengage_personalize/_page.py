@@ -17,11 +17,11 @@ from typing import Any, Generic, TypeVar
 from attrs import define, field
 
 from . import _json
-from ._base import nothing
+from ._base import empty_result
 from ._context import ExperienceContext
 from ._errors import InvalidRequestError, PersonalizeError
 from ._experiences import Experience, Experiences, Reason
-from ._question import experience_keys
+from ._request import experience_keys
 
 R = TypeVar("R")
 T = TypeVar("T")
@@ -32,7 +32,7 @@ class Ledger(Generic[R]):
     """Which keys a page has asked for, each with the request that it travels in, and what has come of them."""
 
     def __init__(self, told: Callable[[Experiences], Experiences]) -> None:
-        self._told = told
+        self._log_error = told
         self._asked: dict[str, R] = {}
         self._came: dict[str, Experiences] = {}
         self.error: PersonalizeError | None = None
@@ -55,7 +55,7 @@ class Ledger(Generic[R]):
             asked = experience_keys(keys)
             _json.written(asked, "experience keys")
         except InvalidRequestError as error:
-            self._settle((), self._told(nothing(error)))
+            self._settle((), self._log_error(empty_result(error)))
             return ()
         return asked
 

@@ -83,32 +83,6 @@ class Settings:
     max_retries: int
 
 
-@frozen
-class CircuitBreaker:
-    """When a client fails fast: after `failures` in a row within so many seconds, for a growing, jittered pause.
-
-    Args:
-        failures: how many in a row, from 1. Failed connections, deadlines, 5xx and malformed answers count; whatever
-            else the API answers, 400, 401 and 429 too, ends the row.
-        within: seconds from the first of them to the last.
-        pause: seconds before the first probe.
-        max_pause: seconds, the longest pause between two probes.
-
-    Raises:
-        ConfigurationError: a number that cannot be.
-    """
-
-    failures: int = 5
-    within: float = 10.0
-    pause: float = 1.0
-    max_pause: float = 30.0
-
-    def __attrs_post_init__(self) -> None:
-        check_whole("failures", self.failures, 1)
-        for name in ("within", "pause", "max_pause"):
-            check_seconds(name, getattr(self, name), ConfigurationError)
-
-
 def settings(
     *,
     workspace_id: str | None,

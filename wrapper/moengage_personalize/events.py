@@ -18,8 +18,9 @@ from attrs import field, frozen
 
 from . import _json
 from ._context import ExperienceContext
-from ._errors import InvalidRequestError, guarded
-from ._session import is_mapping, text
+from ._errors import InvalidRequestError
+from ._redact import redact_traceback
+from ._request import is_mapping, text
 
 __all__ = ["ExperienceEvent", "Platform", "clicked", "shown"]
 
@@ -52,7 +53,7 @@ class ExperienceEvent:
     """Seconds."""
     user_attributes: Mapping[str, Any] | None = field(default=None, repr=False, hash=False)
 
-    @guarded
+    @redact_traceback
     def __attrs_post_init__(self) -> None:
         if self.action not in (SHOWN, CLICKED):
             raise InvalidRequestError(f"expected action to be {SHOWN} or {CLICKED}, got {self.action!r}")
@@ -73,7 +74,7 @@ class ExperienceEvent:
             wanted = f"whole seconds from -{OFFSET:,} to {OFFSET:,}"
             raise InvalidRequestError(f"expected user_timezone_offset to be {wanted}, got {offset!r}")
 
-    @guarded
+    @redact_traceback
     def to_json(self) -> str:
         """The event as JSON text, for a queue; `from_json` brings the same event back, uuid and time included."""
         fields = {
@@ -90,7 +91,7 @@ class ExperienceEvent:
         return _json.dumps({name: value for name, value in fields.items() if value is not None}).decode()
 
     @classmethod
-    @guarded
+    @redact_traceback
     def from_json(cls, given: str | bytes) -> ExperienceEvent:
         """Bring an event back from what `to_json` gave; raise InvalidRequestError for anything else."""
         fields = _json.read_object(given, "an event")
@@ -107,7 +108,7 @@ class ExperienceEvent:
         )
 
 
-@guarded
+@redact_traceback
 def shown(
     context: Mapping[str, Any],
     *,
@@ -133,7 +134,7 @@ def shown(
     return _event(SHOWN, context, customer_id, platform, at, None, user_timezone_offset, user_attributes)
 
 
-@guarded
+@redact_traceback
 def clicked(
     context: Mapping[str, Any],
     *,

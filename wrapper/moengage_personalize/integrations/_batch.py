@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import Factory, define
 
-from .._delivery import cause_of, halves
 from .._errors import BadRequest, EventsNotAccepted, InvalidRequestError, PersonalizeError
-from .._reports import ELEMENTS
+from .._reporting._batches import ELEMENTS
+from .._reporting._schedule import cause_of, halves
 from ..events import ExperienceEvent
 
 

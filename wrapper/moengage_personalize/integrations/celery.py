@@ -19,9 +19,10 @@ from celery.exceptions import Reject
 from celery.result import AsyncResult
 
 from .._client import PersonalizeClient
-from .._delivery import pause_after
-from .._errors import ConfigurationError, ConnectionFailed, EventsNotAccepted, InvalidRequestError, guarded
+from .._errors import ConfigurationError, ConnectionFailed, EventsNotAccepted, InvalidRequestError
 from .._json import is_list
+from .._redact import redact_traceback
+from .._reporting._schedule import pause_after
 from .._settings import check_seconds
 from ..events import ExperienceEvent
 from ._batch import deliver
@@ -45,7 +46,7 @@ class ReportTask(OfTexts):
     acks_late = True
     reject_on_worker_lost = True
 
-    @guarded
+    @redact_traceback
     def send(self, events: Iterable[ExperienceEvent], **options: Any) -> AsyncResult[int]:
         """Put events into the queue, as one task.
 
@@ -64,7 +65,7 @@ class ReportTask(OfTexts):
             came = type(error).__name__
             raise ConnectionFailed(f"expected the broker to take {len(texts)} events, got {came}") from error
 
-    @guarded
+    @redact_traceback
     def apply_async(
         self, args: Iterable[Any] | None = None, kwargs: Mapping[str, Any] | None = None, *others: Any, **options: Any
     ) -> AsyncResult[int]:
@@ -81,7 +82,7 @@ class ReportTask(OfTexts):
         return super().apply_async((texts,), {}, *others, **options)
 
 
-@guarded
+@redact_traceback
 def report_task(
     app: Celery,
     client: PersonalizeClient | Callable[[], PersonalizeClient],
@@ -127,7 +128,7 @@ def report_task(
     def report(events: list[ExperienceEvent]) -> None:
         made().report_events(events, timeout=timeout)
 
-    @guarded
+    @redact_traceback
     def report_events(self: ReportTask, events: list[str]) -> int:
         left = deliver(report, _listed(events))
         if not left.errors:

@@ -1,0 +1,235 @@
+"""Events and contexts as values: what is stamped, what is refused, and what survives a page or a queue."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from datetime import UTC, datetime, timedelta, timezone
+from random import random
+from typing import Any
+from uuid import UUID
+
+import pytest
+from attrs.exceptions import FrozenInstanceError
+from hypothesis import given, strategies as st
+
+from moengage_personalize import ExperienceContext, ExperienceEvent, InvalidRequestError, _context, events
+from moengage_personalize._reporting._batches import batches
+
+FIELDS: dict[str, Any] = {
+    "cid": "65eae5738ea5032b0ef60138_F_T_WP_AB_2_P_0_AU_42D",
+    "experience": "Homepage Banner",
+    "moe_locale_id": "0",
+    "moe_variation_id": "2",
+    "audience_name": "High Intent Users",
+    "audience_id": "42D",
+    "type": "PERSONALIZE",
+    "added later": {"deep": [1, None, "ä"]},
+}
+CONTEXT = ExperienceContext(FIELDS)
+KEY = "a secret of the service"
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=10,
+).filter(lambda value: "\\ud" not in json.dumps(value))
+CONTEXTS = st.dictionaries(st.text(alphabet=st.characters(exclude_categories=["Cs"])), JSON, max_size=8)
+
+
+def shown(**given: Any) -> ExperienceEvent:
+    return events.shown(given.pop("context", CONTEXT), **{"customer_id": "user_8821", **given})
+
+
+def test_an_event_is_stamped_once_when_it_is_made() -> None:
+    before = int(datetime.now(UTC).timestamp())
+    one, other = shown(), shown()
+    assert UUID(one.uuid).version == 4
+    assert one.uuid != other.uuid
+    assert before <= one.at <= int(datetime.now(UTC).timestamp())
+    with pytest.raises(FrozenInstanceError):
+        one.uuid = other.uuid  # type: ignore[misc]
+
+
+def test_the_time_of_an_event_may_be_given_in_any_zone() -> None:
+    at = datetime(2026, 11, 23, 12, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
+    assert shown(at=at).at == 1_795_415_400
+
+
+def test_a_repr_shows_nothing_of_the_visitor() -> None:
+    assert "user_8821" not in repr(shown(user_attributes={"name": "Jane"}))
+    assert "Jane" not in repr(shown(user_attributes={"name": "Jane"}))
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"at": datetime(2026, 1, 1)}, "expected at to be an aware datetime"),  # noqa: DTZ001
+        ({"at": "now"}, "expected at to be an aware datetime, got 'now'"),
+        ({"at": datetime(1960, 1, 1, tzinfo=UTC)}, "expected at to be Unix time in whole seconds, got -31"),
+        ({"platform": "fridge"}, "expected platform to be one of web, android, ios, tv, got 'fridge'"),
+        ({"platform": None}, "expected platform to be one of web, android, ios, tv"),
+        ({"customer_id": ""}, "expected customer_id to be a non-empty str, got an empty one"),
+        ({"customer_id": None}, "expected customer_id to be a non-empty str, got None"),
+        ({"customer_id": 7}, "expected customer_id to be a non-empty str, got int"),
+        ({"user_timezone_offset": 54_001}, "whole seconds from -54,000 to 54,000, got 54001"),
+        ({"user_timezone_offset": True}, "whole seconds from -54,000 to 54,000, got True"),
+        ({"user_timezone_offset": 3.5}, "whole seconds from -54,000 to 54,000, got 3.5"),
+        ({"user_attributes": ["a"]}, "expected user_attributes to be a mapping, got list"),
+        ({"user_attributes": {"a": float("nan")}}, "expected user_attributes to be JSON"),
+        ({"context": "cid"}, "expected a context as a mapping, got str"),
+        ({"context": {"cid": b"1"}}, "expected the context to be JSON"),
+    ],
+)
+def test_what_the_api_would_refuse_is_refused_here(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InvalidRequestError, match=re.escape(message)):
+        shown(**given)
+
+
+@pytest.mark.parametrize("name", events.REQUIRED)
+@pytest.mark.parametrize("value", [None, "absent"])
+def test_a_context_without_a_required_field_is_refused(name: str, value: str | None) -> None:
+    fields = {key: given for key, given in FIELDS.items() if key != name} | ({name: None} if value is None else {})
+    with pytest.raises(InvalidRequestError, match=f"expected '{name}' in the context, got a context without it"):
+        shown(context=fields)
+
+
+def test_a_click_says_which_element() -> None:
+    event = events.clicked(CONTEXT, customer_id="u", platform="WEB", element="Add to Cart")  # type: ignore[arg-type]
+    assert (event.platform, event.element) == ("web", "Add to Cart")
+    with pytest.raises(InvalidRequestError, match="expected element to be a non-empty str, got an empty one"):
+        events.clicked(CONTEXT, customer_id="u", element="")
+
+
+def test_a_click_has_its_element_in_both_places_that_are_published() -> None:
+    event = events.clicked(CONTEXT, customer_id="u", element="Buy")
+    ((batch,),) = (batches([event]),)
+    action = batch.elements[0]["actions"][0]
+    assert action["b_id"] == "Buy"
+    assert action["attributes"] == {**FIELDS, "b_id": "Buy"}
+    assert "b_id" not in batches([shown()])[0].elements[0]["actions"][0]["attributes"]
+
+
+@given(
+    attributes=st.none() | CONTEXTS,
+    offset=st.none() | st.integers(-54_000, 54_000),
+    element=st.sampled_from([None, "x"]),
+)
+def test_an_event_survives_a_queue(attributes: Any, offset: int | None, element: str | None) -> None:
+    event = events.clicked(
+        CONTEXT, customer_id="u", user_attributes=attributes, user_timezone_offset=offset, element=element
+    )
+    assert ExperienceEvent.from_json(event.to_json()) == event
+    assert ExperienceEvent.from_json(event.to_json().encode()) == event
+    assert pickle.loads(pickle.dumps(event)) == event
+
+
+@pytest.mark.parametrize("name", ["action", "moe_event_uuid", "event_time", "platform", "customer_id", "attributes"])
+def test_text_that_is_no_event_is_refused(name: str) -> None:
+    fields = json.loads(shown().to_json())
+    for wrong in ({}, {name: 1.5}, {name: None}, {name: ""}, {name: []}):
+        with pytest.raises(InvalidRequestError):
+            ExperienceEvent.from_json(json.dumps({key: value for key, value in fields.items() if key != name} | wrong))
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"event"', b"\xff"])
+def test_text_that_is_no_object_is_refused(text: str | bytes) -> None:
+    with pytest.raises(InvalidRequestError, match="expected an event as a JSON object"):
+        ExperienceEvent.from_json(text)
+
+
+def test_a_uuid_of_another_version_is_refused() -> None:
+    fields = json.loads(shown().to_json()) | {"moe_event_uuid": "c9bf9e58-1685-1c89-bafb-ff5af830be8a"}
+    with pytest.raises(InvalidRequestError, match="expected uuid to be a UUID of version 4"):
+        ExperienceEvent.from_json(json.dumps(fields))
+
+
+def test_events_travel_grouped_by_customer_a_hundred_a_request() -> None:
+    made = [shown(customer_id=f"user_{number % 150}") for number in range(300)]
+    asked = batches([*made, made[0]])
+    assert [len(batch.elements) for batch in asked] == [100, 50]
+    assert all(len(element["actions"]) == 2 for batch in asked for element in batch.elements)
+    assert sorted(event.uuid for batch in asked for event in batch.events) == sorted(event.uuid for event in made)
+    assert "user_7" in set(asked[0].secrets())
+
+
+def test_what_differs_between_visits_of_one_customer_is_not_mixed_up() -> None:
+    made = [
+        shown(user_timezone_offset=0),
+        shown(),
+        shown(user_attributes={"a": "x"}),
+        shown(user_attributes={"a": "y"}),
+    ]
+    elements = batches(made)[0].elements
+    assert [element.get("user_attributes") for element in elements] == [None, None, {"a": "x"}, {"a": "y"}]
+    assert [element.get("user_timezone_offset") for element in elements] == [0, None, None, None]
+
+
+def test_many_events_of_one_customer_become_several_elements() -> None:
+    assert [len(element["actions"]) for element in batches([shown() for _ in range(250)])[0].elements] == [100, 100, 50]
+
+
+def test_something_else_than_an_event_is_refused() -> None:
+    with pytest.raises(InvalidRequestError, match="expected events to be ExperienceEvents, got dict"):
+        batches([{}])  # type: ignore[list-item]
+
+
+@given(fields=CONTEXTS, key=st.none() | st.binary(min_size=16, max_size=40) | st.just(KEY))
+def test_a_context_survives_a_page_as_a_token(fields: dict[str, Any], key: str | bytes | None) -> None:
+    token = ExperienceContext(fields).to_token(key)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
+    assert ExperienceContext.from_token(token, key) == ExperienceContext(fields)
+
+
+@given(place=st.integers(0), letter=st.sampled_from("ABCxyz019-_=+/ ."), key=st.sampled_from([None, KEY]))
+def test_a_token_that_was_changed_is_refused(place: int, letter: str, key: str | None) -> None:
+    token = CONTEXT.to_token(key)
+    place %= len(token)
+    changed = f"{token[:place]}{letter}{token[place + 1 :]}"
+    if changed != token:
+        with pytest.raises(InvalidRequestError, match="expected a token that to_token gave with the same key"):
+            ExperienceContext.from_token(changed, key)
+
+
+@given(text=st.text() | st.text(alphabet="ABCDabcd0123-_", min_size=30) | st.binary() | st.integers())
+def test_a_token_that_is_none_is_refused(text: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="expected a token"):
+        ExperienceContext.from_token(text)
+
+
+def test_a_token_of_another_key_or_of_none_is_refused() -> None:
+    for signed, read in ((KEY, None), (None, KEY), (KEY, "another secret of the service")):
+        with pytest.raises(InvalidRequestError, match="expected a token"):
+            ExperienceContext.from_token(CONTEXT.to_token(signed), read)
+
+
+def test_a_key_that_is_too_short_is_refused_and_not_repeated() -> None:
+    for key in ("short", b"", 7):
+        with pytest.raises(InvalidRequestError, match="expected a key of at least 16 bytes") as caught:
+            CONTEXT.to_token(key)  # type: ignore[arg-type]
+        assert "short" not in str(caught.value).replace("shorter", "")
+
+
+def test_a_token_has_a_limit_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InvalidRequestError, match="expected a token of at most 8,192 characters"):
+        ExperienceContext({"a": [random() for _ in range(2_000)]}).to_token()
+    with monkeypatch.context() as patched:
+        patched.setattr(_context, "UNPACKED", 10**9)
+        bomb = ExperienceContext({"a": " " * 200_000}).to_token()
+    with pytest.raises(InvalidRequestError, match="expected a token"):
+        ExperienceContext.from_token(bomb)
+    with pytest.raises(InvalidRequestError, match="expected a token"):
+        ExperienceContext.from_token("A" * 8_193)
+
+
+def test_a_context_that_from_token_would_refuse_makes_no_token() -> None:
+    with pytest.raises(InvalidRequestError, match=r"expected a context of at most 65,536 bytes, got 70,\d\d\d"):
+        ExperienceContext({"name": "a" * 70_000}).to_token()
+
+
+def test_what_cannot_be_written_as_json_is_no_event() -> None:
+    for wrong in ({"customer_id": "\ud800"}, {"element": "\udfff"}):
+        with pytest.raises(
+            InvalidRequestError, match="expected customer_id and element to be JSON, got a lone surrogate"
+        ):
+            events.clicked(**{"context": CONTEXT, "customer_id": "me", **wrong})  # type: ignore[arg-type]

@@ -1,0 +1,304 @@
+"""When a reporter sends what, as values: a moved clock, no thread and no network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from hypothesis import settings, strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+from test_events import shown
+
+from moengage_personalize import (
+    APIError,
+    BadRequest,
+    EventsNotAccepted,
+    ExperienceEvent,
+    PersonalizeError,
+    RateLimited,
+    ReporterStats,
+    ServerError,
+)
+from moengage_personalize._reporting._outbox import Outbox
+from moengage_personalize._reporting._schedule import Delivery, Report, Tend, Wait
+from moengage_personalize._spool._spool import Spool
+
+Response = Callable[[list[ExperienceEvent]], PersonalizeError | None]
+DOWN = ServerError("down")
+
+
+class World:
+    """A reporter without a thread: steps are performed by hand, and waiting moves the clock."""
+
+    def __init__(self, size: int = 1000, interval: float = 2.0, batch: int = 100, spool: Spool | None = None) -> None:
+        self.time = 1000.0
+        self.gone: list[tuple[ExperienceEvent, str]] = []
+        self.outbox = Outbox(size, lambda event, reason: self.gone.append((event, reason)), self.now, spool)
+        self.delivery = Delivery(self.outbox, interval, batch, self.now, lambda: 1.0)
+        self.steps = self.delivery.steps()
+        self.sent: list[list[ExperienceEvent]] = []
+        self.pauses: list[float] = []
+        self._outcome: PersonalizeError | None = None
+
+    def now(self) -> float:
+        return self.time
+
+    def put(self, count: int = 1) -> list[ExperienceEvent]:
+        made = [shown() for _ in range(count)]
+        for event in made:
+            self.outbox.put(event)
+        return made
+
+    def step(self, answer: Response = lambda _: None) -> Wait | Report | Tend:
+        step = self.steps.send(self._outcome)
+        self._outcome = None
+        if isinstance(step, Report):
+            self.sent.append(step.events)
+            self._outcome = answer(step.events)
+        elif isinstance(step, Tend):
+            self.outbox.tend(step.spool)
+        else:
+            self.pauses.append(step.seconds)
+            self.time += step.seconds
+        return step
+
+    def until(self, done: Callable[[], bool], answer: Response = lambda _: None) -> None:
+        for _ in range(10_000):
+            if done():
+                return
+            self.step(answer)
+        raise AssertionError("it never came to be")
+
+    def until_ended(self) -> None:
+        with suppress(StopIteration):
+            while True:
+                self.step()
+
+    @property
+    def stats(self) -> ReporterStats:
+        stats = self.outbox.stats()
+        waiting = stats.queued + stats.spooled
+        assert stats.created + stats.recovered == stats.sent + waiting + sum(stats.dropped.values())
+        return stats
+
+
+def failing(error: PersonalizeError) -> Response:
+    def fail(events: list[ExperienceEvent]) -> PersonalizeError:
+        whole = EventsNotAccepted("expected, got")
+        whole.events, whole.errors = tuple(events), (error,)
+        return whole
+
+    return fail
+
+
+def test_a_full_batch_goes_at_once_and_the_rest_after_the_interval() -> None:
+    world = World()
+    made = world.put(130)
+    assert isinstance(world.step(), Report)
+    assert world.sent == [made[:100]]
+    step = world.step()
+    assert step == Wait(2.0)
+    world.step()
+    assert world.sent == [made[:100], made[100:]]
+    assert world.step() == Wait(2.0)
+    assert (world.stats.sent, world.stats.queued, world.stats.oldest_age) == (130, 0, None)
+
+
+def test_an_event_waits_no_longer_than_the_interval() -> None:
+    world = World()
+    world.put()
+    world.time += 1.5
+    world.put()
+    assert world.step() == Wait(0.5)
+    assert isinstance(world.step(), Report)
+
+
+def test_when_it_is_full_the_oldest_go_and_are_counted() -> None:
+    world = World(size=3)
+    made = world.put(5)
+    assert world.gone == [(made[0], "full"), (made[1], "full")]
+    assert world.stats == ReporterStats(5, 0, 3, 0, {"full": 2}, 0.0)
+
+
+def test_what_is_no_event_and_what_comes_too_late_is_counted() -> None:
+    world = World()
+    world.outbox.put("no event")
+    world.outbox.closed = True
+    world.put()
+    world.outbox.put(None)
+    assert world.stats.dropped == {"invalid": 2, "closed": 1}
+
+
+def test_an_outage_loses_nothing_and_pauses_grow() -> None:
+    world = World()
+    made = world.put(100)
+    started = world.time
+    world.until(lambda: world.time > started + 120, failing(DOWN))
+    assert world.pauses[:7] == [0.5, 1.0, 2.0, 4.0, 8.0, 16.0, 30.0]
+    world.until(lambda: world.stats.queued == 0)
+    assert all(batch == made for batch in world.sent)
+    assert world.stats.sent == 100
+    assert world.stats.retried == 100 * (len(world.sent) - 1)
+    assert world.gone == []
+
+
+def test_an_event_that_cannot_be_delivered_for_ten_minutes_is_dropped() -> None:
+    world = World()
+    (event,) = world.put()
+    started = world.time
+    world.until(lambda: world.outbox.empty, failing(DOWN))
+    assert world.gone == [(event, "expired")]
+    assert 600 <= world.time - started < 640
+
+
+def test_a_reset_of_the_rate_limit_is_waited_for() -> None:
+    world = World()
+    world.put(100)
+    limited = RateLimited("429")
+    limited.retry_after = 45.0
+    world.step(failing(limited))
+    assert world.step() == Wait(45.0)
+
+
+@pytest.mark.parametrize("bad", [[0], [99], [37, 38], [1, 50, 98], list(range(100))])
+def test_a_bad_event_does_not_take_the_others_of_its_batch_with_it(bad: list[int]) -> None:
+    world = World()
+    made = world.put(100)
+    wrong = {made[index].uuid for index in bad}
+
+    def answer(events: list[ExperienceEvent]) -> PersonalizeError | None:
+        return failing(BadRequest("400", status=400))(events) if wrong & {event.uuid for event in events} else None
+
+    world.until(lambda: world.outbox.empty, answer)
+    assert world.stats.sent == 100 - len(bad)
+    assert sorted(event.uuid for event, reason in world.gone if reason == "refused") == sorted(wrong)
+    assert set(world.pauses) <= {2.0}  # no more than waiting for others, once all is done
+
+
+def test_an_outage_while_a_bad_event_is_searched_loses_nothing() -> None:
+    world = World()
+    made = world.put(100)
+    world.step(failing(BadRequest("400")))
+    world.step(failing(DOWN))
+    assert world.stats.queued == 100
+    world.until(lambda: world.outbox.empty)
+    assert world.sent[-1] == made
+
+
+def test_an_error_of_another_kind_is_tried_again() -> None:
+    world = World()
+    world.put(100)
+    world.step(lambda _: APIError("401", status=401))
+    assert isinstance(world.step(), Wait)
+    assert isinstance(world.step(), Report)
+    world.until(lambda: world.stats.sent == 100)
+
+
+def test_hurry_sends_what_there_is_once_even_in_a_pause() -> None:
+    world = World()
+    world.put(100)
+    world.step(failing(DOWN))
+    assert isinstance(world.step(), Wait)
+    world.time -= 0.4
+    world.delivery.hurry = True
+    assert isinstance(world.step(failing(DOWN)), Report)
+    assert isinstance(world.step(), Wait)
+    world.time -= 0.4
+    world.put(3)
+    world.delivery.hurry = True
+    started = world.time
+    world.until(lambda: world.stats.sent == 103)
+    assert world.time - started <= 2.0
+
+
+def test_the_end_sends_what_there_is() -> None:
+    world = World()
+    world.put(250)
+    world.delivery.ends_at = world.time + 3
+    while not world.outbox.empty:
+        with suppress(StopIteration):
+            world.step()
+    assert [len(batch) for batch in world.sent] == [100, 100, 50]
+    assert world.stats.sent == 250
+
+
+def test_the_end_gives_up_in_time_and_counts_what_is_left() -> None:
+    world = World()
+    world.put(150)
+    world.delivery.ends_at = world.time + 3
+    taken: list[Wait | Report | Tend] = []
+    while not world.outbox.empty:
+        with suppress(StopIteration):
+            taken.append(world.step(failing(DOWN)))
+    assert all(step.timeout <= 3 for step in taken if isinstance(step, Report))
+    assert world.time == pytest.approx(1003.0)
+    assert max(world.pauses) <= 0.21
+    assert world.stats.dropped == {"closed": 150}
+
+
+def test_a_delivery_that_is_cut_off_gives_back_what_was_on_its_way() -> None:
+    world = World()
+    made = world.put(100)
+    world.step()
+    world.steps.close()
+    assert world.stats.queued == 100
+    assert [item.event for item in world.outbox.take()] == made
+
+
+def test_a_callback_that_raises_is_only_logged(caplog: pytest.LogCaptureFixture) -> None:
+    def boom(event: ExperienceEvent, reason: str) -> None:
+        raise RuntimeError(event.customer_id)
+
+    outbox = Outbox(1, boom, lambda: 0.0)
+    outbox.put(shown())
+    outbox.put(shown())
+    assert caplog.messages == ["reporter: on_drop raised RuntimeError"]
+    assert Outbox(1, None, lambda: 0.0).put("no event") == 0
+
+
+class Counting(RuleBasedStateMachine):
+    """Whatever happens in whatever order, created = sent + dropped + queued."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(size=30, batch=8)
+        self.ended = False
+
+    @rule(count=st.integers(1, 20))
+    def put(self, count: int) -> None:
+        self.world.put(count)
+
+    @rule(
+        error=st.sampled_from([None, DOWN, BadRequest("400"), RateLimited("429")]),
+        later=st.sampled_from([0.0, 1.0, 700.0]),
+    )
+    def step(self, error: Any, later: float) -> None:
+        self.world.time += later
+        if not self.ended:
+            try:
+                self.world.step(lambda _: None if error is None else failing(error)([]))
+            except StopIteration:
+                self.ended = True
+
+    @rule()
+    def cut_off(self) -> None:
+        self.world.steps.close()
+        self.world.steps, self.world._outcome = self.world.delivery.steps(), None
+        self.ended = False
+
+    @rule()
+    def end(self) -> None:
+        self.world.outbox.closed = True
+        self.world.delivery.ends_at = self.world.time + 1
+
+    @invariant()
+    def nothing_is_lost_uncounted(self) -> None:
+        stats = self.world.stats
+        assert len(self.world.gone) == sum(stats.dropped.values())
+        assert stats.queued <= 30
+
+
+TestCounting = Counting.TestCase
+TestCounting.settings = settings(max_examples=60, stateful_step_count=40)

@@ -1,0 +1,857 @@
+"""The parts under the default engines, tested with values, and what they hold together on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import gzip
+import multiprocessing
+import os
+import select
+import socket
+import subprocess
+import sys
+import threading
+import time
+import zlib
+from collections import deque
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any
+
+import httpcore
+import httpx
+import pytest
+from faces import CREDENTIALS, Face
+from helpers import does_not_start
+from hypothesis import given, strategies as st
+from servers import answers, hangs, hangs_up, raw, serves, serving, then_closes
+
+from moengage_personalize import (
+    AsyncPersonalizeClient,
+    CircuitBreaker,
+    ConnectionFailed,
+    DeadlineExceeded,
+    InSession,
+    MalformedResponse,
+    PersonalizeClient,
+)
+from moengage_personalize._messages import Request, Response
+from moengage_personalize._policy import _fork as _forked
+from moengage_personalize._transport import (
+    PooledTransport,
+    _body as _content,
+    _dns as _resolve,
+    _origin as _pool,
+    _parser as _dialogue,
+    _protocol,
+    _sync,
+)
+from moengage_personalize._transport._deadline import Deadline, shares
+from moengage_personalize._transport._exchange import written
+from moengage_personalize._transport._idle import Idle, readable
+from moengage_personalize._transport._parser import Dialogue, Epoch
+
+BODIES = st.binary(max_size=300)
+CHUNKS = st.lists(st.binary(min_size=1, max_size=50), max_size=5)
+ANOTHER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+def with_length(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\nServer: x\r\ncontent-length: %d\r\n\r\n%b" % (len(body), body)
+
+
+def with_chunks(chunks: list[bytes]) -> bytes:
+    body = b"".join(b"%x;note=1\r\n%b\r\n" % (len(chunk), chunk) for chunk in chunks)
+    return b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + body + b"0\r\nTrailer: x\r\n\r\n"
+
+
+WHOLE = st.builds(
+    lambda before, answer: before + answer,
+    st.sampled_from([b"", b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n", b"HTTP/1.1 100 Continue\r\n\r\n"]),
+    BODIES.map(with_length) | CHUNKS.map(with_chunks) | st.just(b"HTTP/1.1 204 No Content\r\n\r\n"),
+)
+
+
+def heard(data: bytes, cuts: list[int]) -> Dialogue:
+    """One request, and this for its answer, in pieces."""
+    dialogue, content = Dialogue(Epoch()), _content.Content()
+    dialogue.begins()
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+    for start, end in pairwise(edges):
+        if dialogue.hears(data[start:end], content, Deadline(5)):
+            break
+    return dialogue
+
+
+def blocking(here: socket.socket) -> _sync.Connection:
+    """A connection over this socket."""
+    stream = httpcore.NetworkStream()
+    stream.get_extra_info = {"socket": here}.get  # type: ignore[method-assign]
+    return _sync.Connection(stream, Epoch())
+
+
+def awaited() -> _protocol.AsyncConnection:
+    """A connection that is not made yet, with a buffer of its own."""
+    return _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64)))
+
+
+def is_clean(data: bytes, cuts: list[int]) -> bool:
+    try:
+        return heard(data, cuts).clean
+    except (httpcore.LocalProtocolError, httpcore.RemoteProtocolError, _content.TooLarge):
+        return False
+
+
+def test_informational_answers_without_end_are_too_many() -> None:
+    early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+    assert heard(early * _dialogue.INFORMATIONAL + with_length(b"{}"), []).clean
+    with pytest.raises(_content.TooLarge, match="more than 32 informational answers"):
+        heard(early * (_dialogue.INFORMATIONAL + 1), [])
+
+
+@given(answer=WHOLE, cuts=st.lists(st.integers(0)))
+def test_one_whole_answer_is_clean_however_it_was_cut(answer: bytes, cuts: list[int]) -> None:
+    assert is_clean(answer, cuts)
+
+
+# Empty lines before an answer are skipped, as HTTP has it, and are nobody's answer.
+@given(answer=WHOLE, surplus=st.binary(min_size=1).filter(lambda data: data.strip(b"\r\n")) | st.just(ANOTHER))
+def test_an_answer_with_anything_behind_it_is_not_clean(answer: bytes, surplus: bytes) -> None:
+    assert not is_clean(answer + surplus, [])
+
+
+@given(answer=WHOLE, missing=st.integers(1, 400), cuts=st.lists(st.integers(0)))
+def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int]) -> None:
+    assert not is_clean(answer[: max(0, len(answer) - missing)], cuts)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"220 smtp.example.com ESMTP\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 000 X\r\nContent-Length: 2\r\n\r\n[]" + ANOTHER,
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nContent-Length: 2\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nabc\r\n0\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nX: " + b"x" * 200_000,
+        b"HTTP/1.1 204 No Content\r\nX: 1\r\n\n" + ANOTHER,
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\n" + ANOTHER,
+    ],
+)
+def test_what_is_not_one_whole_answer_is_not_clean(answer: bytes) -> None:
+    assert not is_clean(answer, [])
+
+
+@given(st.lists(st.binary(min_size=1), min_size=1))
+def test_no_bytes_do_more_than_be_unclean(pieces: list[bytes]) -> None:
+    data = b"".join(pieces)
+    assert not is_clean(data, [len(piece) for piece in pieces])
+
+
+def test_the_end_of_a_connection_is_no_answer_and_tells_whether_it_lay_idle() -> None:
+    dialogue, deadline = Dialogue(Epoch()), Deadline(5)
+    for served in (False, True):
+        dialogue.begins()
+        if not served:
+            assert dialogue.hears(with_length(b"{}"), _content.Content(), deadline)
+    with pytest.raises(httpcore.RemoteProtocolError, match="without an answer"):
+        dialogue.hears(b"", _content.Content(), deadline)
+    assert deadline.stale
+    dialogue, deadline = Dialogue(Epoch()), Deadline(5)
+    dialogue.begins()
+    dialogue.hears(b"HTTP/1.1 200 OK\r\nContent-Le", _content.Content(), deadline)
+    with pytest.raises(httpcore.RemoteProtocolError, match="within its answer"):
+        dialogue.hears(b"", _content.Content(), deadline)
+    assert not deadline.stale
+
+
+def test_what_comes_behind_an_answer_that_was_whole_ends_the_connection() -> None:
+    dialogue = heard(with_length(b"{}"), [])
+    assert dialogue.clean
+    assert dialogue.hears(with_length(b"[]"), _content.Content(), Deadline(5))
+    assert not dialogue.clean
+
+
+def test_trailers_are_no_headers_and_have_a_limit() -> None:
+    answer = with_chunks([b"{}"]).replace(b"Trailer: x", b"Content-Encoding: gzip")
+    assert [name for name, _ in heard(answer, []).headers] == [b"Transfer-Encoding"]
+    with pytest.raises(_content.TooLarge, match="headers or trailers of more than 102,400 bytes"):
+        heard(with_chunks([b"{}"]).replace(b"Trailer: x", b"Trailer: " + b"x" * 200_000), list(range(0, 300_000, 9999)))
+
+
+def test_an_interrupt_within_a_callback_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(_dialogue.Hearing, "on_header", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        heard(with_length(b"{}"), [])
+
+
+def test_an_answer_leaves_nothing_to_the_garbage_collector() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        heard(with_length(b"{}"), [])
+        assert not gc.collect()
+    finally:
+        gc.enable()
+
+
+@pytest.mark.parametrize("closed", ["before", "between"])
+def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) -> None:
+    class Returning:
+        closed = expired = False
+
+        clean = usable = True
+
+        def close(self) -> None:
+            self.closed = True
+
+    class Late(deque[Any]):
+        """What another thread finds, which closes the pool at this instant."""
+
+        def append(self, item: Any) -> None:
+            idle.close()
+            super().append(item)
+
+    idle: Idle[Any] = Idle()
+    if closed == "before":
+        idle.close()
+    else:
+        idle._kept = Late()
+    connection = Returning()
+    idle.give(connection)
+    assert connection.closed
+    assert idle.take() is None
+
+
+def test_a_request_that_was_cut_off_leaves_no_connection_for_others() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        connection, content = blocking(near), _content.Content()
+        far.sendall(with_length(b"{}"))
+        near.shutdown(socket.SHUT_WR)
+        connection.dialogue.begins()
+        connection.exchange(b"POST / HTTP/1.1\r\n\r\n", content, Deadline(5))
+    assert (content.unpack({}), connection.clean) == (b"{}", False)
+
+
+@pytest.mark.parametrize("polled", [True, False], ids=["poll", "as on Windows"])
+def test_what_has_come_on_a_connection_is_seen(monkeypatch: pytest.MonkeyPatch, polled: bool) -> None:
+    if not polled:
+        monkeypatch.delattr(select, "poll")
+    near, far = socket.socketpair()
+    with near:
+        with far:
+            has_come = readable(near.fileno())
+            assert not has_come()
+            far.sendall(b"x")
+            assert has_come()
+            near.recv(1)
+            assert not has_come()
+        assert has_come()  # its end
+
+
+def test_an_answer_without_a_length_is_whole_when_its_sender_has_said_all(face: Face) -> None:
+    def ends(connection: socket.socket) -> None:
+        connection.sendall(b'HTTP/1.1 200 OK\r\n\r\n{"experiences": {}}')
+        connection.shutdown(socket.SHUT_WR)
+
+    with serving(ends) as server:
+        assert face.fetch(face.client(base_url=server.base_url, timeout=5), "a").reason("a") == "not_served"
+
+
+@pytest.mark.parametrize(("first", "second"), [(0.2, 0.5), (5.0, 0.3), (0.3, 0.3)])
+def test_each_call_on_a_connection_has_a_deadline_of_its_own(face: Face, first: float, second: float) -> None:
+    answered: list[socket.socket] = []
+
+    def once(connection: socket.socket) -> None:
+        answered.append(connection)
+        (serves("a") if len(answered) < 3 else hangs)(connection)
+
+    with serving(once) as server:
+        client = face.client(base_url=server.base_url)
+        face.fetch(client, "a", timeout=first)
+        time.sleep(0.25)  # the deadline of the first may pass while the connection lies idle
+        face.fetch(client, "a", timeout=second)
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", timeout=second)
+        took = time.monotonic() - started
+    assert second - 0.01 <= took <= second + 0.25
+    assert len(set(answered)) == 1
+
+
+def test_a_request_that_nobody_reads_ends_by_the_deadline(face: Face) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        client = face.client(base_url=f"http://127.0.0.1:{listener.getsockname()[1]}/v1")
+        large = InSession(attributes={"text": "x" * 10_000_000})  # more than the system keeps for a reader
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", in_session=large, timeout=0.3)
+        assert time.monotonic() - started < 0.8
+
+
+def test_a_connection_made_just_before_the_deadline_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        near.settimeout(5)  # as connecting has left it
+        monkeypatch.setattr(_sync, "NEAR", 1.0)
+        connection = blocking(near)
+        connection.dialogue.begins()
+        started = time.monotonic()
+        with pytest.raises(httpcore.ReadTimeout):
+            connection.exchange(b"", _content.Content(), Deadline(0.1))
+        assert time.monotonic() - started < 1
+
+
+def test_a_slot_that_falls_between_two_steps_goes_back() -> None:
+    slots = PooledTransport()._made.slots
+    fallen = [slots.get_nowait() for _ in range(_pool.MAX_CONNECTIONS)]
+    assert slots.empty()
+    fallen.clear()
+    assert slots.qsize() == _pool.MAX_CONNECTIONS
+    last = slots.get_nowait()
+    del slots, last  # and one whose engine is gone, to nowhere
+
+
+def test_what_went_wrong_first_is_what_is_told() -> None:
+    async def lose() -> None:
+        connection, ended = awaited(), asyncio.get_running_loop().create_future()
+        connection.connection_lost(None)  # nobody waits
+        connection._exchange = ended, _content.Content(), Deadline(5)
+        connection.connection_lost(OSError("first"))
+        connection.connection_lost(OSError("second"))
+        with pytest.raises(httpcore.ReadError, match="first"):
+            await ended
+
+    asyncio.run(lose())
+
+
+@pytest.mark.parametrize("header", [b"host\r\nX: injected", b"host\r\n", b"host\n", b"host\r"])
+def test_no_header_can_become_two(header: bytes) -> None:
+    with pytest.raises(httpcore.LocalProtocolError, match="expected headers without line breaks"):
+        written("POST", b"/", [(b"Host", header)])
+
+
+def test_a_body_that_ends_with_its_connection_is_whole() -> None:
+    dialogue, content = Dialogue(Epoch()), _content.Content()
+    dialogue.begins()
+    assert not dialogue.hears(b"HTTP/1.1 200 OK\r\n\r\nall ", content, Deadline(5))
+    assert not dialogue.hears(b"of it", content, Deadline(5))
+    assert dialogue.hears(b"", content, Deadline(5))
+    assert (content.unpack({}), dialogue.clean) == (b"all of it", False)
+
+
+def test_no_connection_of_an_epoch_that_has_passed_serves_again() -> None:
+    epoch = Epoch()
+    dialogue = Dialogue(epoch)
+    dialogue.begins()
+    assert dialogue.hears(with_length(b"{}"), _content.Content(), Deadline(5))
+    assert dialogue.clean
+    epoch.renew()
+    assert not dialogue.clean
+
+
+def test_what_comes_while_a_connection_lies_idle_ends_it() -> None:
+    """Whether the event loop has read it by then or not."""
+
+    async def kept(wait: float) -> bool:
+        here, there = socket.socketpair()
+        with there:
+            _, connection = await asyncio.get_running_loop().create_connection(awaited, sock=here)
+            connection.dialogue = heard(with_length(b"{}"), [])
+            assert connection.usable
+            there.sendall(b"unasked")
+            await asyncio.sleep(wait)
+            usable = connection.usable
+            connection.close()
+            await asyncio.sleep(0)
+            return usable
+
+    assert not asyncio.run(kept(0))
+    assert not asyncio.run(kept(0.05))
+
+
+def test_a_connection_that_is_lost_as_a_request_goes_out_was_stale() -> None:
+    async def ask() -> bool:
+        here, there = socket.socketpair()
+        _, connection = await asyncio.get_running_loop().create_connection(awaited, sock=here)
+        connection.dialogue = heard(with_length(b"{}"), [])
+        there.close()
+        await asyncio.sleep(0.05)
+        deadline = Deadline(5)
+        connection.dialogue.begins()
+        with pytest.raises(httpcore.WriteError):
+            await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", _content.Content(), deadline)
+        return deadline.stale
+
+    assert asyncio.run(ask())
+
+
+def content(packed: bytes, encoding: str | None = None) -> bytes:
+    taken = _content.Content()
+    taken.take(packed[:10])
+    taken.take(packed[10:])
+    return taken.unpack({} if encoding is None else {"content-encoding": encoding})
+
+
+@given(body=st.binary(), encoding=st.sampled_from(["gzip", "GZIP", "x-gzip"]))
+def test_gzip_is_unpacked(body: bytes, encoding: str) -> None:
+    assert content(gzip.compress(body), encoding) == body
+    assert content(body) == content(body, "identity") == body
+
+
+def test_a_body_has_its_limits() -> None:
+    assert len(content(b"x" * _content.ON_THE_WIRE)) == _content.ON_THE_WIRE
+    with pytest.raises(_content.TooLarge, match="more than 2,097,152 bytes on the wire"):
+        content(b"x" * (_content.ON_THE_WIRE + 1))
+    assert len(content(gzip.compress(bytes(_content.UNPACKED)), "gzip")) == _content.UNPACKED
+    with pytest.raises(_content.TooLarge, match="more than 4,194,304 bytes unpacked"):
+        content(gzip.compress(bytes(_content.UNPACKED + 1)), "gzip")
+
+
+@pytest.mark.parametrize(
+    ("packed", "encoding", "expected"),
+    [
+        (gzip.compress(b"x" * 1000)[:-9], "gzip", "cut off"),
+        (b"plain text", "gzip", "not gzip"),
+        (b"", "gzip", "cut off"),
+        (zlib.compress(b"x"), "deflate", "nobody asked"),
+        (b"x", "br", "nobody asked"),
+    ],
+)
+def test_a_body_that_is_not_packed_as_it_says_is_refused(packed: bytes, encoding: str, expected: str) -> None:
+    with pytest.raises(_content.BadlyPacked, match=expected):
+        content(packed, encoding)
+
+
+def test_a_deadline_tells_what_is_left_until_nothing_is() -> None:
+    assert 0 < Deadline(0.5).left(httpcore.ReadTimeout) <= 0.5
+    with pytest.raises(httpcore.WriteTimeout):
+        Deadline(0.0).left(httpcore.WriteTimeout)
+
+
+def test_dead_addresses_leave_time_for_the_next() -> None:
+    deadline = Deadline(3.0)
+    given = [(address, pytest.approx(share, abs=0.05)) for address, share in shares(["a", "b", "c"], deadline)]
+    assert given == [("a", 1.0), ("b", 1.5), ("c", 3.0)]  # nothing was used of what the ones before had
+
+
+@pytest.fixture
+def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+    """Host names of the test's own: addresses, or an exception, or a number of seconds that the look-up hangs."""
+    given: dict[str, Any] = {"asked": 0}
+    real = socket.getaddrinfo
+
+    def look_up(host: Any, *arguments: Any, **keywords: Any) -> Any:
+        if host not in given:
+            return real(host, *arguments, **keywords)
+        given["asked"] += 1
+        found = given[host]
+        if isinstance(found, Exception):
+            raise found
+        if isinstance(found, float):
+            time.sleep(found)
+            found = ["127.0.0.1"]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 0)) for address in found]
+
+    monkeypatch.setattr(socket, "getaddrinfo", look_up)
+    monkeypatch.setenv("NO_PROXY", "*")
+    _resolve._found.clear()
+    yield given
+    _resolve._found.clear()
+
+
+def named(base_url: str) -> str:
+    return base_url.replace("127.0.0.1", "api.test")
+
+
+def test_a_host_is_looked_up_once_and_reached_behind_dead_addresses(face: Face, names: dict[str, Any]) -> None:
+    names["api.test"] = ["127.0.0.2", "127.0.0.3", "127.0.0.1"]
+    with serving(serves("a")) as server:
+        client = face.client(base_url=named(server.base_url))
+        assert face.fetch(client, "a").value("a", "Title", "") == "title of a"
+        face.fetch(client, [f"key-{number}" for number in range(60)])
+    assert names["asked"] == 1
+
+
+def test_an_answer_of_dns_is_asked_for_again_when_it_is_old(names: dict[str, Any], monkeypatch: Any) -> None:
+    names["api.test"] = ["127.0.0.1"]
+    assert _resolve.look_up("api.test").result(5) == ("127.0.0.1",)
+    assert _resolve.look_up("api.test").result(5) == ("127.0.0.1",)
+    assert names["asked"] == 1
+    monkeypatch.setattr(_resolve, "FRESH", -1.0)
+    names["api.test"] = ["127.0.0.9"]
+    assert _resolve.look_up("api.test").result(5) == ("127.0.0.9",)
+
+
+@pytest.mark.parametrize(
+    "found", [OSError("unknown"), UnicodeError("label too long"), []], ids=["unknown", "no name", "no address"]
+)
+def test_a_host_that_is_not_found_is_a_failed_connection(face: Face, names: dict[str, Any], found: Any) -> None:
+    names["api.test"] = found
+    client = face.client(base_url="http://api.test/v1", max_retries=0)
+    with pytest.raises(ConnectionFailed, match="got ConnectError"):
+        face.fetch(client, "a")
+    before = names["asked"]
+    with pytest.raises(ConnectionFailed):
+        face.fetch(client, "a")
+    assert names["asked"] == before + (1 if found else 0)
+
+
+def test_a_slow_dns_ends_by_the_deadline(face: Face, names: dict[str, Any]) -> None:
+    names["api.test"] = 0.8
+    client = face.client(base_url="http://api.test/v1")
+    started = time.monotonic()
+    with pytest.raises(DeadlineExceeded):
+        face.fetch(client, "a", timeout=0.2)
+    assert time.monotonic() - started < 0.6
+    _resolve.look_up("api.test").result(5)
+
+
+def test_dead_addresses_alone_are_a_failed_connection(face: Face, names: dict[str, Any]) -> None:
+    names["api.test"] = ["127.0.0.2", "127.0.0.3"]
+    with serving(serves("a")) as server, pytest.raises(ConnectionFailed):
+        face.fetch(face.client(base_url=named(server.base_url), max_retries=0), "a")
+
+
+def test_a_connection_closed_while_idle_costs_no_attempt(face: Face) -> None:
+    def answers_once_then_hangs_up(connection: socket.socket) -> None:
+        """Answer the first request, and close when the second one comes: the keep-alive race."""
+        if not answered:
+            answered.append(connection)
+            serves("a")(connection)
+        else:
+            hangs_up(connection)
+
+    answered: list[socket.socket] = []
+    with serving(answers_once_then_hangs_up, serves("a")) as server:
+        client = face.client(base_url=server.base_url, max_retries=0)
+        for _ in range(3):
+            assert face.fetch(client, "a").value("a", "Title", "") == "title of a"
+        assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize("later", [0.0, 0.05], ids=["with the answer", "later"])
+def test_surplus_bytes_never_become_the_next_answer(face: Face, later: float) -> None:
+    somebody = raw(200, b'{"experiences": {"a": {"payload": {"Title": {"value": "SOMEBODY ELSE"}}}}}')
+
+    def answers_twice(connection: socket.socket) -> None:
+        own = raw(200, b'{"experiences": {"a": {"payload": {"Title": {"value": "own"}}}}}')
+        connection.sendall(own if later else own + somebody)
+        if later:
+            time.sleep(later)
+            connection.sendall(somebody)
+
+    with serving(answers_twice) as server:
+        client = face.client(base_url=server.base_url)
+        for _ in range(4):
+            assert face.fetch(client, "a", timeout=5).value("a", "Title", "") == "own"
+            time.sleep(2 * later)
+
+
+def test_a_clean_connection_is_kept(face: Face) -> None:
+    with serving(serves("a")) as server:
+        client = face.client(base_url=server.base_url)
+        for _ in range(5):
+            face.fetch(client, "a")
+        assert len(server._connections) == 1
+
+
+def test_headers_that_drip_end_by_the_deadline(face: Face) -> None:
+    def drips(connection: socket.socket) -> None:
+        for byte in raw(200, b"{}"):
+            connection.sendall(bytes([byte]))
+            time.sleep(0.05)
+
+    with serving(drips) as server:
+        client = face.client(base_url=server.base_url)
+        started = time.monotonic()
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", timeout=0.3)
+        assert time.monotonic() - started < 0.6
+        face.close(client)
+
+
+def test_an_answer_beyond_its_limit_is_left_while_reading(face: Face) -> None:
+    endless = b"x" * 65536
+
+    def floods(connection: socket.socket) -> None:
+        connection.sendall(raw(200, b"", length=10**9))
+        while True:
+            connection.sendall(endless)
+
+    with serving(floods) as server:
+        client = face.client(base_url=server.base_url)
+        with pytest.raises(MalformedResponse, match="expected an answer within its limits, got a body of more than"):
+            face.fetch(client, "a", timeout=5)
+        assert len(server.requests) == 1
+
+
+def in_child(client: PersonalizeClient, results: Any) -> None:
+    served = [client.fetch("a", customer_id=f"child {os.getpid()}", timeout=5) for _ in range(20)]
+    results.put([one.value("a", "Title", "") for one in served] + [f"child {os.getpid()}"])
+    client.close()
+
+
+def echoes(connection: socket.socket, request: bytes) -> None:
+    customer = httpx.Response(200, content=request.partition(b"\r\n\r\n")[2]).json()["identifiers"]["customer_id"]
+    answers(200, {"experiences": {"a": {"payload": {"Title": {"value": customer}}}}})(connection)
+
+
+@pytest.mark.filterwarnings("ignore:This process .* is multi-threaded:DeprecationWarning")
+def test_a_client_made_before_a_fork_has_connections_of_its_own_after_it() -> None:
+    with serving(lambda connection: echoes(connection, server.requests[-1])) as server:
+        server.respond = echoes
+        with PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+            for _ in range(3):
+                client.fetch("a", customer_id="parent")
+            context = multiprocessing.get_context("fork")
+            results: Any = context.SimpleQueue()
+            children = [context.Process(target=in_child, args=(client, results)) for _ in range(4)]
+            for child in children:
+                child.start()
+            mine = [client.fetch("a", customer_id="parent", timeout=5).value("a", "Title", "") for _ in range(50)]
+            for _ in children:
+                *titles, own = results.get()
+                assert titles == [own] * 20
+            for child in children:
+                child.join()
+            assert mine == ["parent"] * 50
+
+
+def test_many_threads_share_one_pool(sandbox_url: str) -> None:
+    with PersonalizeClient(**CREDENTIALS, base_url=sandbox_url) as client:
+        wrong: list[str] = []
+
+        def ask(customer: str) -> None:
+            for _ in range(5):
+                if "promo-strip" not in client.fetch("promo-strip", customer_id=customer, timeout=20):
+                    wrong.append(customer)
+
+        threads = [threading.Thread(target=ask, args=(f"customer {number}",)) for number in range(64)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert wrong == []
+
+
+LOOPS = """if True:
+    import asyncio, gc, os, sys
+    from moengage_personalize import AsyncPersonalizeClient, sandbox
+
+    client = AsyncPersonalizeClient(sandbox.WORKSPACE_ID, sandbox.API_KEY, base_url=sys.argv[1])
+    held = []
+    for _ in range(12):
+        assert "promo-strip" in asyncio.run(client.fetch("promo-strip", timeout=5))
+        gc.collect()
+        held.append(len(os.listdir("/proc/self/fd")))
+    print(held[-1] - held[1])
+"""
+
+
+def test_event_loops_that_are_gone_leave_no_connections(sandbox_url: str) -> None:
+    command = [sys.executable, "-c", LOOPS, sandbox_url]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout == "0\n"
+
+
+def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
+    async def use(slow: str) -> None:
+        async with AsyncPersonalizeClient(**CREDENTIALS, base_url=slow, circuit_breaker=None) as client:
+            for _ in range(5):
+                tasks = [asyncio.create_task(client.fetch("promo-strip", timeout=10)) for _ in range(150)]
+                await asyncio.sleep(0.02)
+                for task in tasks:
+                    task.cancel()
+                ended = await asyncio.gather(*tasks, return_exceptions=True)
+                assert all(isinstance(one, asyncio.CancelledError) for one in ended)
+            await asyncio.sleep(0.2)
+            assert len(asyncio.all_tasks()) == 1
+            (here,) = client._transport._made.values()  # type: ignore[attr-defined]
+            assert here.slots._value == _pool.MAX_CONNECTIONS
+            assert [len(pool.idle) for pool in here.wire._pools.values()] == [0]
+            answering.set()  # the same pool, and the same server
+            done = await asyncio.gather(*(client.fetch("promo-strip", timeout=10) for _ in range(100)))
+            assert len(done) == 100
+
+    answering = threading.Event()
+
+    def hangs_at_first(connection: socket.socket) -> None:
+        if not answering.is_set():
+            hangs(connection)
+        else:
+            serves("promo-strip")(connection)
+
+    with serving(hangs_at_first) as server:
+
+        async def run() -> None:
+            await use(server.base_url)
+
+        asyncio.run(run())
+
+
+def test_a_call_waits_for_a_connection_no_longer_than_its_deadline(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moengage_personalize._transport._pooled.MAX_CONNECTIONS", 1)
+    with serving(hangs) as server:
+        client = face.client(base_url=server.base_url)
+        started = time.monotonic()
+        experiences = face.fetch_or_empty(client, [f"key-{number}" for number in range(30)], timeout=0.3)
+        assert time.monotonic() - started < 0.8
+        assert isinstance(experiences.error, DeadlineExceeded)
+        assert len(server.requests) == 1
+        face.close(client)
+
+
+def test_a_call_that_is_cancelled_while_it_connects_leaves_nothing(names: dict[str, Any]) -> None:
+    names["api.test"] = 0.3
+
+    async def run() -> None:
+        async with AsyncPersonalizeClient(**CREDENTIALS, base_url="http://api.test:9/v1") as client:
+            task = asyncio.create_task(client.fetch("a", timeout=5))
+            await asyncio.sleep(0.05)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert len(asyncio.all_tasks()) == 1
+        await asyncio.wrap_future(_resolve.look_up("api.test"))
+
+    asyncio.run(run())
+
+
+def test_proxies_come_from_the_environment(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
+    with serving(serves("a")) as proxy:
+        address = proxy.base_url.removesuffix("/v1")
+        monkeypatch.setenv("HTTP_PROXY", address.removeprefix("http://"))
+        client = face.client(base_url="http://api.nowhere.test/v1")
+        assert "a" in face.fetch(client, "a")
+        assert proxy.requests[0].startswith(b"POST http://api.nowhere.test/v1/experiences/fetch HTTP/1.1")
+        monkeypatch.setenv("NO_PROXY", "api.nowhere.test")
+        with pytest.raises(ConnectionFailed):
+            face.fetch(face.client(base_url="http://api.nowhere.test/v1", max_retries=0), "a")
+
+
+def test_a_proxy_may_ask_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:3128")
+    proxy = _pool.proxy(_pool.target("https://api.test/v1"))
+    assert proxy is not None
+    assert (proxy.host, proxy.port, proxy.headers) == (
+        "127.0.0.1",
+        3128,
+        ((b"Proxy-Authorization", b"Basic bWU6c2VjcmV0"),),
+    )
+
+
+def test_the_engines_give_an_answer_as_values(face: Face) -> None:
+    with serving(answers(404, b"gone", "x-thing: one")) as server:
+        engine = face.transport_class()
+        outcome = face.run(engine.perform(Request("POST", server.base_url, {}, b"{}", 1.0)))
+        assert isinstance(outcome, Response)
+        assert (outcome.status, outcome.body, outcome.headers["x-thing"]) == (404, b"gone", "one")
+        assert b"accept-encoding: gzip\r\n" in server.requests[0].lower()
+        face.run(engine.close() if face.kind == "sync" else engine.aclose())
+
+
+def test_a_client_tells_its_engine(face: Face) -> None:
+    assert isinstance(face.client(base_url="http://127.0.0.1:9/v1").engine, face.transport_class)
+    own = face.transport_class()
+    assert face.client(base_url="http://127.0.0.1:9/v1", engine=own).engine is own
+
+
+def test_an_engine_that_has_not_been_used_closes(face: Face) -> None:
+    engine = face.transport_class()
+    face.run(engine.close() if face.kind == "sync" else engine.aclose())
+    assert PooledTransport() is not engine
+
+
+def test_connections_that_have_lain_idle_too_long_go_when_another_comes_back(face: Face, monkeypatch: Any) -> None:
+    def connections(client: Any) -> int:
+        wire = (
+            client._transport._made.wire if face.kind == "sync" else next(iter(client._transport._made.values())).wire
+        )
+        (pool,) = wire._pools.values()
+        return len(pool.idle)
+
+    with serving(serves(*(f"key-{number}" for number in range(60)))) as server:
+        client = face.client(base_url=server.base_url, timeout=5)
+        monkeypatch.setattr(_dialogue, "IDLE_EXPIRY", 0.0)
+        face.fetch(client, [f"key-{number}" for number in range(60)])
+        monkeypatch.undo()
+        face.fetch(client, "key-0")
+        face.fetch(client, "key-1")
+        assert connections(client) == 1
+        assert len(server._connections) >= 2
+
+
+def test_a_host_is_looked_up_without_a_thread_where_none_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threading.Thread, "start", does_not_start)
+    monkeypatch.setattr(_resolve, "_found", {})
+    assert "127.0.0.1" in _resolve.look_up("localhost").result(0)
+
+
+def test_keys_travel_one_request_after_the_other_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    keys = [f"key-{number}" for number in range(60)]
+    with serving(serves(*keys)) as server, PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+        client.fetch("key-0")  # the server has its thread for this connection now
+        with monkeypatch.context() as patched:
+            patched.setattr(threading.Thread, "start", does_not_start)
+            assert set(client.fetch(keys)) == set(keys)
+    assert len(server.requests) == 4
+
+
+def test_another_exception_of_an_engine_comes_out_of_several_requests_unchanged() -> None:
+    class Broken:
+        def perform(self, send: Request) -> Response:
+            raise LookupError("a fault of the engine's own")
+
+        def close(self) -> None:
+            raise AssertionError("not ours")
+
+    client = PersonalizeClient(**CREDENTIALS, base_url="http://127.0.0.1:9/v1", engine=Broken())
+    with pytest.raises(LookupError, match="a fault of the engine's own"):
+        client.fetch([f"key-{number}" for number in range(60)])
+
+
+def test_a_child_has_locks_of_its_own_whoever_holds_the_parents() -> None:
+    with serving(serves("a")) as server, PersonalizeClient(**CREDENTIALS, base_url=server.base_url) as client:
+        policy = client._fetch_policy
+        locks = [policy._lock, policy._circuit._lock]  # type: ignore[union-attr]
+        for lock in locks:
+            lock.acquire()
+        _forked._after_fork()
+        assert client.fetch("a").value("a", "Title", "") == "title of a"
+        held = [policy._lock, policy._circuit._lock]  # type: ignore[union-attr]
+        assert not any(lock.locked() for lock in held)
+
+
+def test_a_full_pool_does_not_open_the_circuit() -> None:
+    engine = PooledTransport()
+    with serving(serves("a")) as server:
+        client = PersonalizeClient(
+            **CREDENTIALS, base_url=server.base_url, http_client=engine, circuit_breaker=CircuitBreaker(failures=1)
+        )
+        slots = [engine._made.slots.get_nowait() for _ in range(_pool.MAX_CONNECTIONS)]
+        with pytest.raises(DeadlineExceeded):
+            client.fetch("a", timeout=0.3)
+        slots.clear()
+        assert client.fetch("a").value("a", "Title", "") == "title of a"
+    engine.close()
+
+
+def test_a_deadline_too_short_for_any_answer_does_not_open_the_circuit(face: Face) -> None:
+    with serving(then_closes(hangs), serves("a")) as server:
+        client = face.client(base_url=server.base_url, circuit_breaker=CircuitBreaker(failures=1))
+        with pytest.raises(DeadlineExceeded):
+            face.fetch(client, "a", timeout=0.05)
+        assert face.fetch(client, "a").value("a", "Title", "") == "title of a"

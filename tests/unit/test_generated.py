@@ -1,0 +1,282 @@
+"""The request that is sent and what is made of an answer, tested with values."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+from helpers import ROOT, make_plan, make_settings
+from hypothesis import given, strategies as st
+from ruamel.yaml import YAML
+
+from moengage_personalize import (
+    InSession,
+    MalformedResponse,
+    PersonalizeError,
+    RateLimit,
+    ServerError,
+    _generated as _wire,
+)
+from moengage_personalize._messages import Response
+from moengage_personalize._request import KEYS_PER_REQUEST
+from moengage_personalize._split import PartialResult, merge_results
+
+DOCUMENT = YAML(typ="safe", pure=True).load(ROOT / "spec" / "personalize-experience.yaml")
+OPERATION = DOCUMENT["paths"]["/experiences/fetch"]["post"]
+EXAMPLES = OPERATION["requestBody"]["content"]["application/json"]["examples"]
+MATCHED = OPERATION["responses"]["200"]["content"]["application/json"]["examples"]["Matched Experience"]["value"]
+AT = datetime(2026, 11, 23, 19, 30, tzinfo=timezone(timedelta(hours=5, minutes=30)))  # Monday, 14:00 UTC
+
+
+def body(*arguments: Any, **keywords: Any) -> Any:
+    (ask,) = make_plan(*arguments, **keywords).asks
+    return json.loads(ask.send.body)
+
+
+def test_the_request_goes_where_and_how_the_document_says() -> None:
+    (ask,) = make_plan("banner").asks
+    assert (ask.send.method, ask.send.url) == ("POST", "http://host/v1/experiences/fetch")
+    assert ask.send.headers == {
+        "MOE-APPKEY": "WS",
+        "Content-Type": "application/json",
+        "Authorization": "Basic V1M6dGhlLWtleQ==",
+    }
+
+
+def test_the_published_examples_can_be_asked_word_for_word() -> None:
+    single = EXAMPLES["Single Experience"]["value"]
+    assert single == body(
+        "homepage-banner",
+        "user_8821",
+        single["identifiers"]["user_identifiers"],
+        InSession(at=AT, ip_address=single["USER_IP_ADDRESS"], user_agent=single["USER_AGENT"]),
+    )
+    many = EXAMPLES["Multiple Experiences"]["value"]
+    assert many == body(many["experience_key"], "user_8821")
+    utm = EXAMPLES["Contextual Targeting (UTM)"]["value"]
+    assert utm == body(utm["experience_key"], "user_8821", in_session=InSession(attributes={"utm_medium": "email"}))
+
+
+def test_the_number_of_keys_of_a_request_is_that_of_the_document() -> None:
+    schema = OPERATION["requestBody"]["content"]["application/json"]["schema"]
+    assert schema["properties"]["experience_key"]["maxItems"] == KEYS_PER_REQUEST
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ((None,), {}),
+        (("one",), {"experience_key": ["one"]}),
+        ((["b", "a", "b"],), {"experience_key": ["b", "a"]}),
+        (((key for key in "ab"),), {"experience_key": ["a", "b"]}),
+        ((None, "me"), {"identifiers": {"customer_id": "me"}}),
+        ((None, None, {"u_em": "x"}), {"identifiers": {"user_identifiers": {"u_em": "x"}}}),
+        ((None, None, {}), {}),
+        ((None, None, "plain"), {"identifiers": {"user_identifiers": "plain"}}),
+    ],
+)
+def test_only_what_was_given_is_sent(arguments: tuple[Any, ...], expected: Any) -> None:
+    assert body(*arguments) == expected
+
+
+def test_no_key_at_all_asks_nothing() -> None:
+    assert make_plan([]).asks == ()
+
+
+FIELDS = set(OPERATION["requestBody"]["content"]["application/json"]["schema"]["properties"])
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1)
+
+
+@given(
+    attributes=st.dictionaries(
+        TEXT.filter(lambda name: name not in FIELDS),
+        st.none() | st.booleans() | st.integers() | TEXT,
+    )
+)
+def test_any_in_session_attribute_travels_as_it_is(attributes: dict[str, Any]) -> None:
+    assert body(in_session=InSession(attributes=attributes)) == attributes
+
+
+def test_text_travels_as_utf_8_and_not_escaped() -> None:
+    (ask,) = make_plan("größe").asks
+    assert ask.send.body == '{"experience_key":["größe"]}'.encode()
+
+
+@given(st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
+def test_day_and_hour_are_those_of_utc(at: datetime) -> None:
+    sent = body(in_session=InSession(at=at))
+    utc = at.astimezone(UTC)
+    monday = datetime(2026, 11, 23, tzinfo=UTC)
+    days = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
+    assert sent == {"DAY_OF_THE_WEEK": days[(utc.date() - monday.date()).days % 7], "TIME_OF_THE_DAY": f"{utc.hour:02}"}
+
+
+def read(content: object, status: int = 200, **headers: str) -> PartialResult:
+    given = content if isinstance(content, bytes) else json.dumps(content).encode()
+    return _wire.read(Response(status, headers, given), ())
+
+
+def test_the_published_answer_is_read_whole() -> None:
+    raw = read(MATCHED).experiences["homepage-banner"]
+    experience = _wire.decode("homepage-banner", raw)
+    published = MATCHED["experiences"]["homepage-banner"]
+    assert dict(experience) == {name: variable["value"] for name, variable in published["payload"].items()}
+    assert experience.context == published["experience_context"]
+    assert list(experience.context) == list(published["experience_context"])
+
+
+@pytest.mark.parametrize("content", [{"experiences": {}}, {"experiences": None}])
+def test_no_match_is_an_empty_answer(content: object) -> None:
+    assert read(content).experiences == {}
+
+
+@pytest.mark.parametrize("content", [[], {}, "text", 5, None, {"experiences": []}, {"experiences": "x"}, {"error": 1}])
+def test_other_json_is_no_answer(content: object) -> None:
+    with pytest.raises(MalformedResponse, match="expected an object of experiences") as caught:
+        read(content)
+    assert (caught.value.status, caught.value.retryable) == (200, False)
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "expected JSON, got Expecting value at character 0"),
+        (b'{"experiences": {', "expected JSON, got Expecting property name"),
+        (b"{} trailing", "expected JSON, got Extra data at character 3"),
+        (b"<html>", "expected JSON, got Expecting value"),
+        (b'{"a": "\xff"}', "expected JSON, got not utf-8 at byte 7"),
+        (b"[" * 100_000, "expected JSON, got nested too deep"),
+        (b"9" * 10_000, "expected JSON, got a number of too many digits"),
+    ],
+)
+def test_an_answer_that_is_not_json_may_be_tried_again(content: bytes, expected: str) -> None:
+    with pytest.raises(MalformedResponse, match=expected) as caught:
+        read(content)
+    assert caught.value.retryable
+
+
+def test_an_answer_of_too_many_values_is_not_read() -> None:
+    with pytest.raises(MalformedResponse, match="expected JSON of at most 100,000 values, got more") as caught:
+        read(b'{"experiences": {"a": [' + b"[]," * 100_000 + b"0]}}")
+    assert not caught.value.retryable
+
+
+def test_an_answer_of_too_many_names_is_not_read() -> None:
+    content = json.dumps({"experiences": {f"key-{number}": "text" for number in range(101_000)}}).encode()
+    with pytest.raises(MalformedResponse, match="expected JSON of at most 100,000 values, got more"):
+        read(content)
+
+
+def test_commas_in_text_are_no_values() -> None:
+    text = "one, [two], {three}, \\" * 50_000
+    answer = read({"experiences": {"a": {"payload": {"Text": {"value": text}}}}})
+    assert _wire.decode("a", answer.experiences["a"])["Text"] == text
+
+
+VARIABLE = {"value": "text", "data_type": "string"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "values", "context"),
+    [
+        ({}, {}, {}),
+        ({"payload": None, "experience_context": None}, {}, {}),
+        ({"payload": {"a": VARIABLE, "b": None, "c": {}, "d": {"value": None}}}, {"a": "text"}, {}),
+        ({"payload": {"a": {"value": 5, "data_type": "new type", "more": 1}}, "new": 1}, {"a": 5}, {}),
+        ({"payload": {"a": {"value": [None]}}}, {"a": [None]}, {}),
+        ({"payload": {"a": {"value": 0, "data_type": "number"}}}, {"a": 0}, {}),
+        (
+            {"experience_context": {"type": "New", "cid": None, "x": {"y": 1}}},
+            {},
+            {"type": "New", "cid": None, "x": {"y": 1}},
+        ),
+    ],
+)
+def test_what_is_null_missing_or_new_breaks_nothing(raw: Any, values: Any, context: Any) -> None:
+    experience = _wire.decode("key", raw)
+    assert (dict(experience), dict(experience.context)) == (values, context)
+
+
+@pytest.mark.parametrize(
+    "raw",
+    [
+        None,
+        "text",
+        [],
+        5,
+        {"payload": "text"},
+        {"payload": []},
+        {"payload": 0},
+        {"payload": {"a": "text"}},
+        {"payload": {"a": ["text"]}},
+        {"experience_context": "text"},
+        {"experience_context": False},
+        {"payload": {"a": {"value": float("nan")}}},
+        {"payload": {"a": {"value": float("inf")}}},
+        {"payload": {"a": {"value": "\ud800"}}},
+    ],
+)
+def test_an_experience_that_is_none_is_malformed(raw: Any) -> None:
+    with pytest.raises(MalformedResponse, match="expected an experience for 'key', got"):
+        _wire.decode("key", came(raw))
+
+
+def came(raw: Any) -> object:
+    """One experience as an answer brings it."""
+    body = json.dumps({"experiences": {"key": raw}}).encode()
+    return _wire.read(Response(200, {}, body), tuple).experiences["key"]
+
+
+NAMES = st.sampled_from(["payload", "experience_context", "value", "data_type", "cid", "a"])
+SCALARS = st.none() | st.booleans() | st.floats() | st.text()
+
+
+@given(st.recursive(SCALARS, lambda inner: st.lists(inner) | st.dictionaries(NAMES, inner)))
+def test_no_json_does_more_than_be_malformed(raw: Any) -> None:
+    try:
+        experience = _wire.decode("key", came(raw))
+    except MalformedResponse:
+        return
+    assert json.loads(experience.context.to_json()) == (raw.get("experience_context") or {})
+
+
+LIMIT, LESS = RateLimit(100, 7, None), RateLimit(100, 6, None)
+
+
+def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
+    plan = make_plan([f"k{n}" for n in range(30)])
+    error = ServerError("500", rate_limit=LESS)
+    first = PartialResult({"k1": {}, "k26": {}, "unasked": {}}, lambda: LIMIT)
+
+    both = merge_results(plan, [first, PartialResult({"k26": {}}, lambda: None)], _wire.decode)
+    assert list(both) == ["k1", "k26"]
+    assert (both.error, both.rate_limit) == (None, LIMIT)
+
+    half = merge_results(plan, [first, error], _wire.decode)
+    assert [half.reason(key) for key in ("k1", "k2", "k26", "unasked")] == [
+        "served",
+        "not_served",
+        "failed",
+        "not_requested",
+    ]
+    assert (half.error, half.rate_limit) == (error, LESS)
+
+
+def test_a_request_for_all_keeps_whatever_is_served_and_fails_for_all() -> None:
+    plan = make_plan(None)
+    assert list(merge_results(plan, [PartialResult({"any": {}}, lambda: RateLimit(5, None, None))], _wire.decode)) == [
+        "any"
+    ]
+    failed = merge_results(plan, [PersonalizeError("down")], _wire.decode)
+    assert failed.reason("any") == "failed"
+
+
+def test_the_generated_client_has_our_credentials_timeout_and_no_telling_repr() -> None:
+    client = _wire.generated_client(make_settings(timeout=0.5))
+    http = client.get_httpx_client()
+    assert http.headers["Authorization"] == "Basic V1M6dGhlLWtleQ=="
+    assert http.timeout.read == 0.5
+    assert repr(client) == repr(client.with_headers({})) == "AuthenticatedClient('http://host/v1')"
+    http.close()

@@ -1,0 +1,153 @@
+"""What a caller may ask: in-session attributes, keys and identifiers, and what is refused before anything is sent."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta, timezone, tzinfo
+from enum import Enum
+from typing import Any
+
+import pytest
+from faces import Face
+from helpers import make_plan
+from hypothesis import given, strategies as st
+from servers import serves, serving
+
+from moengage_personalize import InSession, InvalidRequestError
+
+INDIA = timezone(timedelta(hours=5, minutes=30))
+CIRCULAR: dict[str, Any] = {}
+CIRCULAR["itself"] = CIRCULAR
+DEEP: Any = []
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"keys": ""}, "expected an experience key to be a non-empty str, got ''"),
+        ({"keys": ["good", " "]}, "expected an experience key to be a non-empty str, got ' '"),
+        ({"keys": ["good", 5]}, "got 5"),
+        ({"keys": [["nested"]]}, r"got \['nested'\]"),
+        ({"keys": 5}, "expected experience keys as a str or an iterable of str, got int"),
+        ({"keys": b"banner"}, "got bytes"),
+        ({"keys": {"banner": 1}}, "got dict"),
+        ({"keys": ["\ud800"]}, "expected JSON in 'experience_key', got a lone surrogate"),
+        ({"customer_id": ""}, "expected customer_id to be a non-empty str, got an empty one"),
+        ({"customer_id": 8821}, "expected customer_id to be a non-empty str, got int"),
+        ({"customer_id": "canary\ud800"}, "expected JSON in 'identifiers', got a lone surrogate"),
+        ({"user_identifiers": 5}, "expected user_identifiers to be a mapping or a non-empty str, got int"),
+        ({"user_identifiers": ""}, "expected user_identifiers to be a mapping or a non-empty str, got an empty one"),
+        ({"user_identifiers": {"u_em": {"canary"}}}, "expected JSON in 'identifiers', got Object of type set"),
+        ({"in_session": {"utm_medium": "email"}}, "expected in_session to be an InSession, got dict"),
+        ({"timeout": 0}, "expected timeout to be a number of seconds greater than 0, up to 30 days, got 0"),
+        ({"timeout": -1}, "got -1"),
+        ({"timeout": math.nan}, "got nan"),
+    ],
+)
+def test_what_cannot_be_asked_is_refused_and_nothing_is_sent(
+    arguments: dict[str, Any], expected: str, face: Face
+) -> None:
+    with serving(serves()) as server:
+        client = face.client(base_url=server.base_url)
+        with pytest.raises(InvalidRequestError, match=expected) as caught:
+            face.fetch(client, **arguments)
+        experiences = face.fetch_or_empty(client, **arguments)
+        assert str(experiences.error) == str(caught.value)
+        assert experiences.reason("good") == "failed"
+        assert "canary" not in str(caught.value)
+        assert server.requests == []
+
+
+@pytest.mark.parametrize(
+    ("attributes", "expected"),
+    [
+        ({"identifiers": {}}, "expected an in-session attribute, got 'identifiers', a field of the request itself"),
+        ({"experience_key": []}, "got 'experience_key'"),
+        ({"DAY_OF_THE_WEEK": "Monday"}, "got 'DAY_OF_THE_WEEK'"),
+        ({"TIME_OF_THE_DAY": "24"}, "got 'TIME_OF_THE_DAY'"),
+        ({"USER_IP_ADDRESS": "canary"}, "got 'USER_IP_ADDRESS'"),
+        ({"USER_AGENT": "x"}, "got 'USER_AGENT'"),
+        ({"score": math.nan}, "expected JSON in 'score', got Out of range float values"),
+        ({"score": math.inf}, "expected JSON in 'score'"),
+        ({"good": 1, "raw": b"canary"}, "expected JSON in 'raw', got Object of type bytes is not JSON serializable"),
+        ({"some": {"canary"}}, "expected JSON in 'some', got Object of type set is not JSON serializable"),
+        ({"loop": CIRCULAR}, "expected JSON in 'loop', got Circular reference detected"),
+        ({"deep": DEEP}, "expected JSON in 'deep', got nested too deep"),
+        ({"text": "canary\ud800"}, "expected JSON in 'text', got a lone surrogate"),
+        ({"when": datetime(2026, 11, 23, tzinfo=UTC)}, "expected JSON in 'when', got Object of type datetime"),
+    ],
+)
+def test_attributes_that_cannot_travel_are_refused(attributes: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InvalidRequestError, match=expected) as caught:
+        make_plan("banner", in_session=InSession(attributes=attributes))
+    assert "canary" not in str(caught.value)
+    assert caught.value.__cause__ is None
+    assert caught.value.__context__ is None
+
+
+class Nowhere(tzinfo):
+    """A zone that does not know its offset."""
+
+    def utcoffset(self, when: datetime | None, /) -> None:
+        return None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        ({"at": datetime(2026, 11, 23, 14)}, "expected at to be an aware datetime, got a naive one"),  # noqa: DTZ001
+        ({"at": datetime(2026, 11, 23, 14, tzinfo=Nowhere())}, "got a naive one"),
+        ({"at": "2026-11-23T14:00Z"}, "expected at to be an aware datetime, got str"),
+        ({"at": datetime.min.replace(tzinfo=INDIA)}, "expected at to be a time that UTC can express"),
+        ({"ip_address": 5}, "expected ip_address to be a non-empty str, got int"),
+        ({"user_agent": b"canary"}, "expected user_agent to be a non-empty str, got bytes"),
+        ({"attributes": [("a", 1)]}, "expected attributes to be a mapping of names to values, got list"),
+        ({"attributes": {"": 1}}, "expected an in-session attribute's name to be a non-empty str, got ''"),
+        ({"attributes": {5: 1}}, "got 5"),
+    ],
+)
+def test_an_in_session_that_cannot_be_is_refused(arguments: dict[str, Any], expected: str) -> None:
+    with pytest.raises(InvalidRequestError, match=expected) as caught:
+        InSession(**arguments)
+    assert "canary" not in str(caught.value)
+
+
+def test_an_in_session_is_frozen_and_shows_nothing_of_the_visitor() -> None:
+    attributes = {"utm_medium": "canary"}
+    session = InSession(
+        at=datetime(2026, 11, 23, 14, tzinfo=INDIA),
+        ip_address="203.0.113.42",
+        user_agent="canary",
+        attributes=attributes,
+    )
+    attributes["utm_medium"] = "changed"
+    assert session.attributes == {"utm_medium": "canary"}
+    assert session.at == datetime(2026, 11, 23, 8, 30, tzinfo=UTC)
+    assert "canary" not in repr(session)
+    assert "203" not in repr(session)
+    with pytest.raises(AttributeError):
+        session.at = None  # type: ignore[misc]
+
+
+def test_what_a_request_left_empty_is_not_sent() -> None:
+    assert InSession(ip_address="", user_agent="") == InSession()
+
+
+def test_a_key_may_be_a_member_of_an_enum() -> None:
+    class Key(str, Enum):  # noqa: UP042 -- of a StrEnum, str() is the value
+        HERO = "hero"
+
+    (ask,) = make_plan([Key.HERO, "hero"]).asks
+    assert ask.keys == {"hero"}
+    assert b'"experience_key":["hero"]' in ask.send.body
+
+
+@given(keys=st.lists(st.text("abc", min_size=1, max_size=4), max_size=120))
+def test_chunks_hold_every_key_once_in_order_and_at_most_25(keys: list[str]) -> None:
+    chunks = [ask.keys for ask in make_plan(keys).asks]
+    assert all(chunk is not None and 0 < len(chunk) <= 25 for chunk in chunks)
+    assert sum(len(chunk or ()) for chunk in chunks) == len(set(keys))
+    assert set().union(*(chunk or () for chunk in chunks)) == set(keys)
+    assert len(chunks) == -(-len(set(keys)) // 25)

@@ -1,0 +1,67 @@
+"""What passes between the client and the network: one request in, one response or the reason why none came out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from attrs import field, frozen
+
+
+@frozen
+class Request:
+    """Perform one HTTP request and stop after `timeout` seconds."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+    timeout: float = 0.0
+
+
+@frozen
+class Response:
+    """An HTTP answer that came whole; the names of its headers are in lower case."""
+
+    status: int
+    headers: Mapping[str, str] = field(repr=False)
+    body: bytes = field(repr=False)
+
+
+@frozen
+class TransportError:
+    """Why no answer came: time ran out, the connection failed or broke, or what came was not what may come.
+
+    "busy" is a deadline that passed before there was a connection to send anything on, because all were in use.
+    "stale" is a connection that had served before and was closed by the server before a byte of this answer came.
+    """
+
+    reason: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
+    cause: Exception
+
+
+Outcome = Response | TransportError
+
+
+class Transport(Protocol):
+    """What PersonalizeClient needs of an engine; it is called from several threads at once."""
+
+    def perform(self, send: Request) -> Outcome:
+        """Perform one request within `send.timeout` seconds."""
+        ...
+
+    def close(self) -> None:
+        """Release what the engine made itself."""
+        ...
+
+
+class AsyncTransport(Protocol):
+    """What AsyncPersonalizeClient needs of an engine; it is called from several tasks of one event loop."""
+
+    async def perform(self, send: Request) -> Outcome:
+        """Perform one request within `send.timeout` seconds."""
+        ...
+
+    async def aclose(self) -> None:
+        """Release what the engine made itself."""
+        ...

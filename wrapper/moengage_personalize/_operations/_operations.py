@@ -1,0 +1,169 @@
+"""metadata, warm, report_events and reporter, for both clients; the two halves are the same but for `await`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from functools import partial
+from typing import Any
+
+from .. import _generated
+from .._base import BaseClient
+from .._call import Flow
+from .._errors import ConfigurationError
+from .._messages import AsyncTransport, Response, Transport
+from .._redact import redact_traceback, redact_traceback_async
+from .._reporting import AsyncReporter, Batch, OnDrop, Reporter, batches, settle
+from .._responses import secrets
+from .._run import SIDE_BY_SIDE, raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
+from .._settings import check_whole
+from ..events import ExperienceEvent
+from ._metadata import ExperienceMetadata, listed, statuses
+
+
+class Operations(BaseClient[Transport]):
+    """What PersonalizeClient does beside fetching."""
+
+    @redact_traceback
+    def metadata(
+        self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
+    ) -> list[ExperienceMetadata]:
+        """List the server-side experiences of the workspace; for start-up, and then about once a day.
+
+        Args:
+            status: "Active", "Paused" or "Scheduled", one or many; None for all.
+            timeout: seconds for this call, instead of the client's.
+
+        Raises:
+            InvalidRequestError: another status, for which the API would silently find nothing; nothing was sent.
+            PersonalizeError: the request failed, retries included.
+
+        https://www.moengage.com/docs/api/experiences/fetch-experience-metadata
+        """
+        return unwrap(run(self._transport, _begin_metadata(self, status, timeout)))
+
+    @redact_traceback
+    def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
+        """Open connections before the first page, by asking for the metadata over so many side by side.
+
+        Args:
+            connections: how many, from 1 to 16; they are kept for 55 s without use.
+            timeout: seconds for all of it, instead of the client's.
+
+        Raises:
+            ConfigurationError: another number of connections; nothing was sent.
+            PersonalizeError: not one request brought an answer, retries included; such as AuthenticationFailed.
+        """
+        raise_if_all_failed(run_all(self._transport, _begin_warm(self, connections, timeout)))
+
+    @redact_traceback
+    def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
+        """Report events now, grouped by customer, in requests of at most 100 that run side by side.
+
+        Args:
+            events: what `events.shown` and `events.clicked` made; the same event is reported once.
+            timeout: seconds for this call, retries included, instead of the client's.
+
+        Raises:
+            InvalidRequestError: something else than events; nothing was sent.
+            EventsNotAccepted: a request failed; `.events` are those to report again, which is safe at any time.
+
+        https://www.moengage.com/docs/api/experiences/track-experience-events
+        """
+        asked, flows = _begin_report(self, events, timeout)
+        settle(asked, run_all(self._transport, flows))
+
+    @redact_traceback
+    def reporter(
+        self,
+        *,
+        queue_size: int = 10_000,
+        flush_interval: float = 2.0,
+        max_batch: int = 100,
+        on_drop: OnDrop | None = None,
+        spool: str | os.PathLike[str] | None = None,
+    ) -> Reporter:
+        """Make what reports events in the background: from a thread of its own, also at the end of the interpreter.
+
+        Args:
+            queue_size: events that may wait; of more, the oldest go and are counted.
+            flush_interval: seconds that an event waits for others at most.
+            max_batch: events of one request, at most 100.
+            on_drop: called with each event that is lost, and why: "full", "refused", "expired", "closed", "invalid".
+            spool: a file on a local disk that keeps events until they are sent, also when the process is killed; made
+                if it is not there, and shared by all processes of a host that name it. What dead ones have left is
+                sent from the start on.
+
+        Raises:
+            ConfigurationError: a number that cannot be, or a spool where no file can be.
+        """
+        return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
+
+
+class AsyncOperations(BaseClient[AsyncTransport]):
+    """What AsyncPersonalizeClient does beside fetching."""
+
+    @redact_traceback_async
+    async def metadata(
+        self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
+    ) -> list[ExperienceMetadata]:
+        """List the server-side experiences of the workspace: as PersonalizeClient.metadata."""
+        return unwrap(await run_async(self._transport, _begin_metadata(self, status, timeout)))
+
+    @redact_traceback_async
+    async def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
+        """Open connections before the first page: as PersonalizeClient.warm, for the loop that it is awaited in."""
+        raise_if_all_failed(await run_all_async(self._transport, _begin_warm(self, connections, timeout)))
+
+    @redact_traceback_async
+    async def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
+        """Report events now: as PersonalizeClient.report_events."""
+        asked, flows = _begin_report(self, events, timeout)
+        settle(asked, await run_all_async(self._transport, flows))
+
+    @redact_traceback
+    def reporter(
+        self,
+        *,
+        queue_size: int = 10_000,
+        flush_interval: float = 2.0,
+        max_batch: int = 100,
+        on_drop: OnDrop | None = None,
+        spool: str | os.PathLike[str] | None = None,
+    ) -> AsyncReporter:
+        """Make what reports events in the background, from a task: as PersonalizeClient.reporter."""
+        return AsyncReporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
+
+
+def _begin_metadata(
+    client: BaseClient[Any], status: str | Iterable[str] | None, timeout: float | None
+) -> Flow[list[ExperienceMetadata]]:
+    call = client._begin(timeout, client._metadata_policy)
+    hidden = partial(secrets, client._settings.credentials)
+
+    def read(response: Response) -> list[ExperienceMetadata]:
+        return listed(_generated.read_json(response, hidden))
+
+    return call(_generated.metadata(client._settings, statuses(status)), read=read)
+
+
+def _begin_warm(
+    client: BaseClient[Any], connections: int, timeout: float | None
+) -> list[Flow[list[ExperienceMetadata]]]:
+    if check_whole("connections", connections, 1) > SIDE_BY_SIDE:
+        raise ConfigurationError(f"expected connections to be at most {SIDE_BY_SIDE}, got {connections!r}")
+    return [_begin_metadata(client, None, timeout) for _ in range(connections)]
+
+
+def _begin_report(
+    client: BaseClient[Any], events: Iterable[ExperienceEvent], timeout: float | None
+) -> tuple[list[Batch], list[Flow[object]]]:
+    call = client._begin(timeout, client._events_policy)
+    made = batches(events)
+    return made, [
+        call(
+            _generated.report(client._settings, batch.elements),
+            read=partial(_generated.read_json, secrets=partial(secrets, client._settings.credentials, batch)),
+        )
+        for batch in made
+    ]
