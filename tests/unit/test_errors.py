@@ -8,6 +8,7 @@ import pytest
 
 import moengage_personalize as package
 from moengage_personalize import PersonalizeError, RateLimit, _errors
+from moengage_personalize._redact import strip_tracebacks
 
 LIMIT = RateLimit(100, 0, datetime(2026, 11, 23, tzinfo=UTC))
 WORDS = {"status": 400, "title": "t", "description": "d", "code": "c", "rate_limit": LIMIT}
@@ -78,5 +79,5 @@ def test_bare_forgets_frames_through_a_chain_that_leads_back_to_itself() -> None
     error = PersonalizeError("m")
     error.__cause__, cause.__context__ = cause, error
     assert cause.__traceback__ is not None
-    _redact.strip_tracebacks(error)
+    strip_tracebacks(error)
     assert cause.__traceback__ is None
