@@ -5,7 +5,7 @@ Law of this module: an answer may repeat what was sent, so that what no error te
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -22,13 +22,9 @@ from ._errors import (
     PersonalizeError,
     RateLimit,
     RateLimited,
-    Secrets,
     ServerError,
 )
 from ._messages import Response
-from ._reporting._batches import Batch
-from ._request import FetchRequest
-from ._settings import Credentials
 
 # https://www.moengage.com/docs/api/experiences/fetch-experience (responses); 403 and 429 come from gateways.
 CLASSES: dict[int, type[APIError]] = {
@@ -51,7 +47,7 @@ class ErrorBody:
     code: object
 
 
-def error_from_response(answer: Response, words: ErrorBody, secrets: Secrets) -> PersonalizeError:
+def error_from_response(answer: Response, words: ErrorBody, *, strict: bool = False) -> PersonalizeError:
     """The error that an answer other than 200 stands for."""
     status = answer.status
     kind = ServerError if 500 <= status < 600 else CLASSES.get(status, APIError)
@@ -61,7 +57,7 @@ def error_from_response(answer: Response, words: ErrorBody, secrets: Secrets) ->
         phrase = "a status without a name"
     if not 400 <= status < 600:
         return MalformedResponse(f"expected status 200, got {status} {phrase}", status=status)
-    struck = sorted(secrets(), key=len, reverse=True)
+    struck: list[str] = []
     title, description, code = (_cleaned(word, struck) for word in (words.title, words.description, words.code))
     said = ": ".join(word for word in (title or phrase, description) if word)
     error = kind(
@@ -77,15 +73,7 @@ def error_from_response(answer: Response, words: ErrorBody, secrets: Secrets) ->
     return error
 
 
-def secrets(credentials: Credentials, *others: FetchRequest | Batch) -> Iterator[str]:
-    """What no error text may repeat: the key, and what tells of those who are asked about."""
-    yield credentials.api_key
-    yield credentials.token
-    for other in others:
-        yield from other.secrets()
-
-
-def limits(headers: Mapping[str, str]) -> dict[str, str]:
+def rate_limit_headers(headers: Mapping[str, str]) -> dict[str, str]:
     """The headers that `rate_limit` reads, to be kept without the others."""
     return {name: headers[name] for name in LIMITS if name in headers}
 
