@@ -9,7 +9,7 @@ from uuid import UUID
 
 import pytest
 from hypothesis import given, strategies as st
-from odd import ODD, Lazy, Proxy, Status, tried
+from odd import ODD, Hostile, Lazy, Proxy, Status, tried
 
 from moengage_personalize import ConfigurationError, InvalidRequestError
 from moengage_personalize._arguments import (
