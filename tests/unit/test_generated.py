@@ -20,8 +20,7 @@ from moengage_personalize import (
     _generated,
 )
 from moengage_personalize._messages import Response
-from moengage_personalize._request import KEYS_PER_REQUEST
-from moengage_personalize._split import PartialResult, merge_results, read_part
+from moengage_personalize._split import KEYS_PER_REQUEST, PartialResult, merge_results, read_part
 
 DOCUMENT = YAML(typ="safe", pure=True).load(ROOT / "spec" / "personalize-experience.yaml")
 OPERATION = DOCUMENT["paths"]["/experiences/fetch"]["post"]

@@ -55,6 +55,8 @@ def check_customer_id(value: object) -> str:
         InvalidRequestError: anything else, or an empty text.
     """
     text = plain_text(value)
+    if text is not None and text.strip():
+        return text
     if text is None:
         try:
             if isinstance(value, UUID):

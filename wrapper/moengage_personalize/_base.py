@@ -139,7 +139,10 @@ class BaseClient(ABC, Generic[T]):
         fetch = FetchRequest.create(keys, customer_id, user_identifiers, in_session)
         plan = plan_fetch(self._endpoints.fetch, fetch)
         read = partial(read_part, strict=self._strict)
-        return plan, [begin(part.request, read) for part in plan.parts]
+        calls: list[Flow[PartialResult]] = []
+        for part in plan.parts:
+            calls.append(begin(part.request, read))
+        return plan, calls
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
         """What makes the calls of one operation out of requests; the deadline that they share runs from here."""

@@ -18,7 +18,7 @@ from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
 from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
-from moengage_personalize_api.types import UNSET, Unset
+from moengage_personalize_api.types import UNSET
 
 from . import _json
 from ._errors import InvalidRequestError, MalformedResponse
@@ -124,40 +124,32 @@ def fetch_body(
         InvalidRequestError: a lone surrogate, which UTF-8 has not, in one of the texts.
     """
     request = api.FetchExperienceRequest(
-        identifiers=_identifiers(customer_id, user_identifiers),
         experience_key=UNSET if keys is None else list(keys),
         user_ip_address=UNSET if ip_address is None else ip_address,
         user_agent=UNSET if user_agent is None else user_agent,
     )
+    if customer_id is not None or user_identifiers is not None:
+        request.identifiers = api.Identifiers(UNSET if customer_id is None else customer_id)
+        if isinstance(user_identifiers, str):
+            request.identifiers.user_identifiers = user_identifiers
+        elif user_identifiers is not None:
+            request.identifiers.user_identifiers = api.UserIdentifiers.from_dict(user_identifiers)
     if at is not None:
         request.day_of_the_week = DAYS[at.weekday()]
         request.time_of_the_day = check_time_of_the_day(f"{at.hour:02d}")
-    request.additional_properties.update(attributes)
-    return _body(request.to_dict())
-
-
-def _identifiers(customer_id: str | None, user_identifiers: Mapping[str, Any] | str | None) -> api.Identifiers | Unset:
-    if customer_id is None and user_identifiers is None:
-        return UNSET
-    identifiers = api.Identifiers(customer_id=UNSET if customer_id is None else customer_id)
-    if isinstance(user_identifiers, str):
-        identifiers.user_identifiers = user_identifiers
-    elif user_identifiers is not None:
-        identifiers.user_identifiers = api.UserIdentifiers.from_dict(user_identifiers)
-    return identifiers
-
-
-def events_body(elements: Sequence[Mapping[str, object]]) -> bytes:
-    """The body of a report of events."""
-    return _body({"elements": elements})
-
-
-def _body(fields: Mapping[str, object]) -> bytes:
+    if attributes:
+        request.additional_properties.update(attributes)
+    fields = request.to_dict()
     try:
         return _json.dumps_plain(fields)
     except UnicodeEncodeError:
         name, reason = _json.first_invalid(fields)
     raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
+
+
+def events_body(elements: Sequence[Mapping[str, object]]) -> bytes:
+    """The body of a report of events."""
+    return _json.dumps({"elements": elements})
 
 
 def read_experiences(response: Response, *, strict: bool = False) -> dict[str, Any]:
@@ -167,10 +159,10 @@ def read_experiences(response: Response, *, strict: bool = False) -> dict[str, A
         PersonalizeError: the error that the answer is instead; `strict` shows the API's own description in its text.
     """
     body, is_json = _read(response, strict)
-    found: object = body.get(EXPERIENCES, UNSET) if _json.is_object(body) else UNSET
+    found: Any = body.get(EXPERIENCES, UNSET) if isinstance(body, dict) else UNSET
     if found is None:
         return {}
-    if not _json.is_object(found):
+    if not isinstance(found, dict):
         raise MalformedResponse("expected an object of experiences, got other JSON", status=response.status)
     return found if is_json else {key: _json_parts(raw) for key, raw in found.items()}
 

@@ -19,7 +19,8 @@ from ._errors import InvalidRequestError
 MAX_VALUES = 100_000
 
 _strict = msgspec.json.Decoder().decode
-_fast = msgspec.json.Encoder().encode
+dumps_plain = msgspec.json.Encoder().encode
+"""Write JSON text of values that are known to be JSON, such as those of `copy`, in a tenth of the time of `dumps`."""
 
 
 class NotJSON(ValueError):
@@ -104,11 +105,6 @@ def dumps(value: object) -> bytes:
     except Exception as error:  # noqa: BLE001 -- the code of a caller's object may raise anything
         reason = f"an object that raises {type_name(error)}"
     raise ValueError(reason)
-
-
-def dumps_plain(value: object) -> bytes:
-    """Write JSON text of values that are known to be JSON, such as those of `copy`, in a tenth of the time."""
-    return _fast(value)
 
 
 def copy(value: object, what: str) -> Any:

@@ -5,10 +5,9 @@ An error names the argument and the type that was given. It never repeats what i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from itertools import islice
 from typing import Any, Self
 
 from attrs import field, frozen
@@ -18,10 +17,6 @@ from ._arguments import check_customer_id, check_items, check_mapping, check_tex
 from ._errors import InvalidRequestError
 from ._generated import FETCH_FIELDS
 from ._redact import redact_traceback
-
-# The API leaves out the rest in silence.
-# https://www.moengage.com/docs/api/experiences/fetch-experience (request body, experience_key)
-KEYS_PER_REQUEST = 25
 
 Keys = str | Iterable[str] | None
 
@@ -81,17 +76,8 @@ class FetchRequest:
             None if keys is None else experience_keys(keys),
             None if customer_id is None else check_customer_id(customer_id),
             None if user_identifiers is None else _user_identifiers(user_identifiers),
-            NO_SESSION if in_session is None else _in_session(in_session),
+            in_session if type(in_session) is InSession else _in_session(in_session),
         )
-
-    def chunks(self) -> Iterator[tuple[str, ...] | None]:
-        """The keys of each request: at most 25; one request without any for all, none at all for no key."""
-        if self.keys is None:
-            yield None
-            return
-        rest = iter(self.keys)
-        while chunk := tuple(islice(rest, KEYS_PER_REQUEST)):
-            yield chunk
 
 
 def experience_keys(keys: object) -> tuple[str, ...]:
@@ -113,6 +99,8 @@ def _header(name: str, value: object) -> str | None:
 
 
 def _in_session(value: Any) -> InSession:
+    if value is None:
+        return NO_SESSION
     if issubclass(type(value), InSession):
         return value  # type: ignore[no-any-return]
     return InSession(attributes=check_mapping("in_session", value, "an InSession or a mapping of attributes"))

@@ -17,7 +17,11 @@ from ._experiences import Experiences, Limit
 from ._generated import Endpoint
 from ._messages import Request, Response
 from ._request import FetchRequest
-from ._responses import rate_limit, rate_limit_headers
+from ._responses import rate_limit
+
+# The API leaves out the rest in silence.
+# https://www.moengage.com/docs/api/experiences/fetch-experience (request body, experience_key)
+KEYS_PER_REQUEST = 25
 
 
 @frozen
@@ -47,33 +51,32 @@ class PartialResult:
 
 def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
     """Split a fetch into requests of at most 25 keys; raise InvalidRequestError for a text that cannot be sent."""
-    session = fetch.in_session
-    return FetchPlan(
-        None if fetch.keys is None else frozenset(fetch.keys),
-        tuple(
-            SubRequest(
-                None if keys is None else frozenset(keys),
-                endpoint.request(
-                    _generated.fetch_body(
-                        keys,
-                        fetch.customer_id,
-                        fetch.user_identifiers,
-                        session.at,
-                        session.ip_address,
-                        session.user_agent,
-                        session.attributes,
-                    )
-                ),
-            )
-            for keys in fetch.chunks()
-        ),
-    )
+    keys, session = fetch.keys, fetch.in_session
+    chunks: list[tuple[str, ...] | None] = [None]  # one request without any key, for all there are
+    if keys is not None:
+        chunks = [keys]
+        if len(keys) > KEYS_PER_REQUEST or not keys:  # and none at all for no key
+            starts = range(0, len(keys), KEYS_PER_REQUEST)
+            chunks = [keys[start : start + KEYS_PER_REQUEST] for start in starts]
+    parts: list[SubRequest] = []
+    for chunk in chunks:
+        body = _generated.fetch_body(
+            chunk,
+            fetch.customer_id,
+            fetch.user_identifiers,
+            session.at,
+            session.ip_address,
+            session.user_agent,
+            session.attributes,
+        )
+        request = Request(endpoint.method, endpoint.url, endpoint.headers, body)
+        parts.append(SubRequest(None if chunk is None else frozenset(chunk), request))
+    return FetchPlan(None if keys is None else frozenset(keys), tuple(parts))
 
 
 def read_part(response: Response, *, strict: bool) -> PartialResult:
     """What an answer brought; raise the error that it is instead."""
-    experiences = _generated.read_experiences(response, strict=strict)
-    return PartialResult(experiences, partial(rate_limit, rate_limit_headers(response.headers)))
+    return PartialResult(_generated.read_experiences(response, strict=strict), partial(rate_limit, response.headers))
 
 
 def merge_results(plan: FetchPlan, outcomes: Sequence[PartialResult | PersonalizeError]) -> Experiences:
