@@ -115,7 +115,7 @@ def test_day_and_hour_are_those_of_utc(at: datetime) -> None:
 
 def read(content: object, status: int = 200, **headers: str) -> PartialResult:
     given = content if isinstance(content, bytes) else json.dumps(content).encode()
-    return _wire.read(Response(status, headers, given), ())
+    return _wire.read(Response(status, headers, given))
 
 
 def test_the_published_answer_is_read_whole() -> None:
@@ -226,7 +226,7 @@ def test_an_experience_that_is_none_is_malformed(raw: Any) -> None:
 def came(raw: Any) -> object:
     """One experience as an answer brings it."""
     body = json.dumps({"experiences": {"key": raw}}).encode()
-    return _wire.read(Response(200, {}, body), tuple).experiences["key"]
+    return _wire.read(Response(200, {}, body)).experiences["key"]
 
 
 NAMES = st.sampled_from(["payload", "experience_context", "value", "data_type", "cid", "a"])

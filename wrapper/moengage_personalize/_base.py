@@ -124,7 +124,7 @@ class BaseClient(ABC, Generic[T]):
         keys, customer_id, user_identifiers, in_session, timeout = asked
         call = self._begin(timeout, self._fetch_policy)
         plan = _generated.plan(self._settings, FetchRequest.create(keys, customer_id, user_identifiers, in_session))
-        return plan, [call(ask.send, read=partial(_generated.read, secrets=plan.secrets)) for ask in plan.asks]
+        return plan, [call(ask.send, read=_generated.read) for ask in plan.asks]
 
     def _begin(self, given: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
         """What makes the calls of one operation, which share one deadline; it runs from here."""

@@ -20,11 +20,11 @@ from moengage_personalize_api.models.time_of_the_day import check_time_of_the_da
 from moengage_personalize_api.types import UNSET, Unset
 
 from . import _json
-from ._errors import InvalidRequestError, MalformedResponse, Secrets
+from ._errors import InvalidRequestError, MalformedResponse
 from ._experiences import Experience
 from ._messages import Request, Response
 from ._request import FetchRequest, InSession
-from ._responses import ErrorBody, error_from_response, limits, rate_limit, secrets
+from ._responses import ErrorBody, error_from_response, limits, rate_limit
 from ._settings import Settings
 from ._split import FetchPlan, PartialResult, SubRequest
 
@@ -45,37 +45,36 @@ def plan(settings: Settings, question: FetchRequest) -> FetchPlan:
     return FetchPlan(
         requested=None if question.keys is None else frozenset(question.keys),
         asks=tuple(_ask(settings, request, chunk) for chunk in question.chunks()),
-        secrets=partial(secrets, settings.credentials, question),
     )
 
 
-def read(answer: Response, secrets: Secrets) -> PartialResult:
-    """What an answer brought; raise the error that it is instead."""
-    body, strict = _read(answer, secrets)
+def read(response: Response, strict: bool = False) -> PartialResult:
+    """What an answer brought; raise the error that it is instead, in the API's own words if `strict`."""
+    body, standard = _read(response, strict)
     found: object = body.get("experiences", UNSET) if _json.is_object(body) else UNSET
     if found is None:
         found = {}
     if not _json.is_object(found):
-        raise MalformedResponse("expected an object of experiences, got other JSON", status=answer.status)
-    if not strict:  # what is not JSON is as good as nothing
+        raise MalformedResponse("expected an object of experiences, got other JSON", status=response.status)
+    if not standard:  # what is not JSON is as good as nothing
         found = {key: raw if _json.is_json(raw) else None for key, raw in found.items()}
-    return PartialResult(found, partial(rate_limit, limits(answer.headers)))
+    return PartialResult(found, partial(rate_limit, limits(response.headers)))
 
 
-def read_json(answer: Response, secrets: Secrets) -> object:
-    """The JSON of an answer with status 200; raise the error that it is instead."""
-    return _read(answer, secrets)[0]
+def read_json(response: Response, strict: bool = False) -> object:
+    """The JSON of an answer with status 200; raise the error that it is instead, in the API's own words if `strict`."""
+    return _read(response, strict)[0]
 
 
-def _read(answer: Response, secrets: Secrets) -> tuple[Any, bool]:
-    if answer.status != 200:
-        raise error_from_response(answer, _words(answer.body), secrets)
-    if _json.tokens(answer.body) > _json.TOKENS:
-        raise MalformedResponse(f"expected JSON of at most {_json.TOKENS:,} values, got more", status=answer.status)
+def _read(response: Response, strict: bool) -> tuple[Any, bool]:
+    if response.status != 200:
+        raise error_from_response(response, _error_body(response.body), strict=strict)
+    if _json.tokens(response.body) > _json.TOKENS:
+        raise MalformedResponse(f"expected JSON of at most {_json.TOKENS:,} values, got more", status=response.status)
     try:
-        return _json.read(answer.body)
+        return _json.read(response.body)
     except ValueError as error:
-        raise MalformedResponse(f"expected JSON, got {error}", status=answer.status, retryable=True) from error
+        raise MalformedResponse(f"expected JSON, got {error}", status=response.status, retryable=True) from error
 
 
 def decode(key: str, raw: object) -> Experience:
@@ -187,7 +186,7 @@ def _body(fields: Mapping[str, object]) -> bytes:
     raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
 
 
-def _words(body: bytes) -> ErrorBody:
+def _error_body(body: bytes) -> ErrorBody:
     try:
         given = _json.loads(body[:ERROR_BYTES])
     except ValueError:

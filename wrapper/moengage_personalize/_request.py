@@ -5,11 +5,11 @@ An error names the argument and the type that was given; it never repeats what i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
-from typing import Any, Self, TypeGuard, cast
+from typing import Any, Self, TypeGuard
 
 from attrs import field, frozen
 
@@ -124,10 +124,6 @@ class FetchRequest:
         while chunk := tuple(islice(rest, KEYS_PER_REQUEST)):
             yield chunk
 
-    def secrets(self) -> Iterator[str]:
-        """What tells of the visitor, and no error text may repeat."""
-        yield from _texts([self.customer_id, self.user_identifiers, self.in_session.ip_address])
-
 
 def experience_keys(keys: object) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
@@ -144,13 +140,3 @@ def experience_keys(keys: object) -> tuple[str, ...]:
 def is_iterable(value: object) -> TypeGuard[Iterable[object]]:
     """Whether a caller gave something to go through, whatever is in it."""
     return isinstance(value, Iterable)
-
-
-def _texts(value: object) -> Iterator[str]:
-    if is_mapping(value):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for inner in cast(Sequence[object], value):
-            yield from _texts(inner)
-    elif value is not None and value != "":
-        yield str(value)

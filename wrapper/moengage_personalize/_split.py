@@ -11,7 +11,7 @@ from functools import partial
 
 from attrs import field, frozen
 
-from ._errors import PersonalizeError, RateLimit, Secrets
+from ._errors import PersonalizeError, RateLimit
 from ._experiences import Experience, Experiences, Limit
 from ._messages import Request
 
@@ -26,11 +26,10 @@ class SubRequest:
 
 @frozen
 class FetchPlan:
-    """What one fetch sends, and what no error text may repeat."""
+    """What one fetch sends."""
 
     requested: frozenset[str] | None
     asks: tuple[SubRequest, ...]
-    secrets: Secrets = field(repr=False)
 
 
 @frozen

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
-from functools import partial
 from typing import Any
 
 from .. import _generated
@@ -14,7 +13,6 @@ from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Response, Transport
 from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, OnDrop, Reporter, batches, settle
-from .._responses import secrets
 from .._run import SIDE_BY_SIDE, raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
 from .._settings import check_whole
 from ..events import ExperienceEvent
@@ -139,10 +137,9 @@ def _begin_metadata(
     client: BaseClient[Any], status: str | Iterable[str] | None, timeout: float | None
 ) -> Flow[list[ExperienceMetadata]]:
     call = client._begin(timeout, client._metadata_policy)
-    hidden = partial(secrets, client._settings.credentials)
 
     def read(response: Response) -> list[ExperienceMetadata]:
-        return listed(_generated.read_json(response, hidden))
+        return listed(_generated.read_json(response))
 
     return call(_generated.metadata(client._settings, statuses(status)), read=read)
 
@@ -161,9 +158,5 @@ def _begin_report(
     call = client._begin(timeout, client._events_policy)
     made = batches(events)
     return made, [
-        call(
-            _generated.report(client._settings, batch.elements),
-            read=partial(_generated.read_json, secrets=partial(secrets, client._settings.credentials, batch)),
-        )
-        for batch in made
+        call(_generated.report(client._settings, batch.elements), read=_generated.read_json) for batch in made
     ]
