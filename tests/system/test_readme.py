@@ -1,79 +1,182 @@
-"""Every Python block of the README runs, in order, against the sandbox; its YAML is served by it."""
+"""README and guides do as they say.
+
+Each page stands alone. Its YAML blocks are files of experiences, the first one "experiences.yaml" in the folder in which
+the Python blocks of the page then run, in order, with a sandbox in the environment; functions whose names begin with
+"test_" and that take nothing are called. All Python blocks of a page, one after the other, pass the strict type checkers.
+"""
 
 from __future__ import annotations
 
+import json
 import re
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from attrs import frozen
 from helpers import ROOT
 
 from moengage_personalize import sandbox
-from moengage_personalize.__main__ import main
 
-README = (ROOT / "README.md").read_text("utf-8")
-BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)
+GUIDES = sorted((ROOT / "wrapper" / "guides").glob("*.md"))
+PAGES = [ROOT / "README.md", *GUIDES]
+DOCUMENTS = [*PAGES, ROOT / "wrapper" / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md"))]
+BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]*))?\)")
+README = PAGES[0].read_text("utf-8")
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+
+
+@frozen
+class Block:
+    """What stands between two fences, and the number of the line before it."""
+
+    line: int
+    code: str
+
+
+def blocks(page: Path, language: str) -> list[Block]:
+    text = page.read_text("utf-8")
+    found = BLOCK.finditer(text)
+    return [Block(text.count("\n", 0, one.start()) + 1, one[2]) for one in found if one[1] == language]
+
+
+def in_place(page: Path) -> str:
+    """The Python blocks of a page, each line where it is in the page."""
+    lines: list[str] = []
+    for block in blocks(page, "python"):
+        lines += [""] * (block.line - len(lines))
+        lines += block.code.splitlines()
+    return "\n".join([*lines, ""])
 
 
 @pytest.fixture
-def _settings(monkeypatch: pytest.MonkeyPatch, sandbox_url: str) -> None:
+def _place(monkeypatch: pytest.MonkeyPatch, sandbox_url: str, tmp_path: Path) -> None:
     monkeypatch.setenv("MOENGAGE_WORKSPACE_ID", sandbox.WORKSPACE_ID)
     monkeypatch.setenv("MOENGAGE_PERSONALIZE_API_KEY", sandbox.API_KEY)
     monkeypatch.setenv("MOENGAGE_BASE_URL", sandbox_url)
     monkeypatch.setenv("CELERY_BROKER_URL", "memory://")
+    monkeypatch.chdir(tmp_path)
 
 
-@pytest.mark.usefixtures("_settings")
-def test_the_python_blocks_run(sandbox_url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    names: dict[str, Any] = {"workspace_id": sandbox.WORKSPACE_ID, "api_key": sandbox.API_KEY}
-    blocks = [code for language, code in BLOCKS if language == "python"]
-    assert len(blocks) > 8
-    for code in blocks:
-        exec(compile(code, "README.md", "exec"), names)
-        if 'data_center="03"' in code:  # never asked: the next blocks ask the sandbox
-            names["client"].close()
-            names["client"] = names["PersonalizeClient"].from_env()
-    names["test_banner"]()
-    names["client"].close()
-    names["own"].close()
-    names["patient"].close()
+@pytest.mark.usefixtures("_place")
+@every_page
+def test_the_blocks_of_a_page_run(page: Path) -> None:
+    for number, block in enumerate(blocks(page, "yaml")):
+        path = Path(f"experiences{number or ''}.yaml")
+        path.write_text(block.code, "utf-8")
+        assert sandbox.app(path).routes
+    python = blocks(page, "python")
+    assert python
+    names: dict[str, Any] = {"__name__": page.stem}
+    for block in python:
+        exec(compile("\n" * block.line + block.code, page, "exec"), names)
+    for name, test in names.items():
+        if name.startswith("test_") and not test.__code__.co_argcount:
+            test()
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with one module for each page."""
+    folder = tmp_path_factory.mktemp("blocks")
+    for page in PAGES:
+        (folder / f"{page.stem.lower().replace('-', '_')}_page.py").write_text(in_place(page), "utf-8")
+    return folder
+
+
+def test_the_blocks_pass_mypy(modules: Path) -> None:
+    command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", *sorted(map(str, modules.glob("*.py")))]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_blocks_pass_pyright(modules: Path) -> None:
+    """With the settings of the project, and its environment."""
+    settings = {
+        "typeCheckingMode": "strict",
+        "pythonVersion": "3.11",
+        "extraPaths": [str(ROOT / "generated"), str(ROOT / "wrapper")],
+    }
+    (modules / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
+    command = [sys.executable, "-m", "pyright", "--project", str(modules), "--pythonpath", sys.executable]
+    done = subprocess.run(command, cwd=modules, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_blocks_are_formatted(tmp_path: Path) -> None:
+    for page in PAGES:
+        for block in blocks(page, "python"):
+            (tmp_path / f"{page.stem}_{block.line}.py").write_text(block.code, "utf-8")
+    config = str(ROOT / "pyproject.toml")
+    command = [sys.executable, "-m", "ruff", "format", "--diff", "--no-cache", "--config", config, str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.splitlines()) <= 260
+
+
+@pytest.mark.usefixtures("_place")
+def test_the_first_example_is_twenty_lines_and_prints_what_is_served(capsys: pytest.CaptureFixture[str]) -> None:
+    code = blocks(PAGES[0], "python")[0].code
+    assert len([line for line in code.splitlines() if line.strip()]) <= 20
+    exec(compile(code, PAGES[0], "exec"), {"__name__": "example"})
     assert capsys.readouterr().out == "Free shipping on orders over ₹999 served\n"
 
 
-def test_the_first_example_is_twenty_lines() -> None:
-    code = next(code for language, code in BLOCKS if language == "python")
-    assert len([line for line in code.splitlines() if line.strip()]) <= 20
-
-
-def test_the_yaml_block_is_a_file_of_experiences(tmp_path: Path) -> None:
-    (text,) = [code for language, code in BLOCKS if language == "yaml"]
-    path = tmp_path / "experiences.yaml"
-    path.write_text(text, "utf-8")
-    assert sandbox.app(path).routes
-
-
-@pytest.mark.usefixtures("_settings")
-def test_the_shell_command_runs(capsys: pytest.CaptureFixture[str]) -> None:
-    found = re.search(r"python -m moengage_personalize (fetch .*?--json)", README, re.DOTALL)
-    assert found is not None
-    assert main(found[1].replace("\\\n", " ").split()) == 0
-    assert '"homepage-banner": "served"' in capsys.readouterr().out
+@pytest.mark.usefixtures("_place")
+@every_page
+def test_the_commands_of_a_page_run(page: Path) -> None:
+    for found in re.finditer(
+        r"^    python -m moengage_personalize (fetch (?:.*\\\n)*.*)", page.read_text(), re.MULTILINE
+    ):
+        command = [sys.executable, "-m", "moengage_personalize", *found[1].replace("\\\n", " ").split()]
+        done = subprocess.run(command, capture_output=True, text=True, check=True)
+        assert '"homepage-banner": "served"' in done.stdout
 
 
 def test_the_tree_of_errors_is_the_one_of_the_code() -> None:
     from moengage_personalize import _errors
 
     def tree(text: str) -> list[str]:
-        lines = [re.sub(r"before any(thing is sent| I/O)", "before", line.strip()) for line in text.splitlines()]
-        found = [line.replace("PersonalizeError(Exception)", "PersonalizeError") for line in lines]
-        return [" ".join(line.split()) for line in found if line.startswith(("PersonalizeError ", "├", "└"))]
+        lines = [line.strip().replace("PersonalizeError(Exception)", "PersonalizeError") for line in text.splitlines()]
+        return [" ".join(line.split()) for line in lines if line.startswith(("PersonalizeError ", "├", "└"))]
 
     assert tree(README) == tree(_errors.__doc__ or "")
     assert len(tree(README)) == 11
 
 
-@pytest.mark.parametrize("script", ["demo", "test", "install", "regenerate"])
-def test_every_script_that_is_named_is_there_and_executable(script: str) -> None:
-    assert f"scripts/{script}" in README
-    assert (ROOT / "scripts" / script).stat().st_mode & 0o111
+def links(page: Path) -> Iterator[tuple[str, str | None]]:
+    text = BLOCK.sub("", page.read_text("utf-8"))
+    return ((found[1], found[2]) for found in LINK.finditer(text))
+
+
+def headings(page: Path) -> set[str]:
+    """The fragments by which a page's headings are reached on GitHub."""
+    found = re.findall(r"^#+ (.*)$", BLOCK.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    for path, fragment in links(page):
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), f"{page.name} links to {path}"
+        assert fragment is None or fragment in headings(target), f"{page.name} links to {path}#{fragment}"
+
+
+def test_every_guide_is_linked_from_the_readme() -> None:
+    found = {(ROOT / path).resolve() for path, _ in links(PAGES[0])}
+    assert {guide.name for guide in GUIDES} == {path.name for path in found if path.parent.name == "guides"}
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda page: page.stem)
+def test_every_script_that_is_named_is_there_and_executable(page: Path) -> None:
+    for name in re.findall(r"\bscripts/([a-z0-9-]+)(?![\w.-]*[./])", page.read_text("utf-8")):
+        assert (ROOT / "scripts" / name).stat().st_mode & 0o111, f"{page.name} names scripts/{name}"
