@@ -1,8 +1,9 @@
 """README and guides do as they say.
 
-Each page stands alone. Its YAML blocks are files of experiences, the first one "experiences.yaml" in the folder in which
-the Python blocks of the page then run, in order, with a sandbox in the environment; functions whose names begin with
-"test_" and that take nothing are called. All Python blocks of a page, one after the other, pass the strict type checkers.
+Each page stands alone. Its YAML blocks are files of experiences, the first one "experiences.yaml" in the folder in
+which the Python blocks of the page then run, in order, with a sandbox in the environment; functions whose names begin
+with "test_" and that take nothing are called. All Python blocks of a page, one after the other, pass the strict type
+checkers.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ GUIDES = sorted((ROOT / "wrapper" / "guides").glob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDES]
 DOCUMENTS = [*PAGES, ROOT / "wrapper" / "CHANGELOG.md", *sorted((ROOT / ".github").glob("*.md"))]
 BLOCK = re.compile(r"^```(\w+)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+COMMAND = re.compile(r"^    python -m moengage_personalize (fetch (?:.*\\\n)*.*)", re.MULTILINE)
 LINK = re.compile(r"\]\((?!https?:|mailto:)([^)#]*)(?:#([^)]*))?\)")
 README = PAGES[0].read_text("utf-8")
 
@@ -131,12 +133,11 @@ def test_the_first_example_is_twenty_lines_and_prints_what_is_served(capsys: pyt
 
 
 @pytest.mark.usefixtures("_place")
-@every_page
-def test_the_commands_of_a_page_run(page: Path) -> None:
-    for found in re.finditer(
-        r"^    python -m moengage_personalize (fetch (?:.*\\\n)*.*)", page.read_text(), re.MULTILINE
-    ):
-        command = [sys.executable, "-m", "moengage_personalize", *found[1].replace("\\\n", " ").split()]
+def test_the_fetches_from_a_shell_run() -> None:
+    found = [one for page in PAGES for one in COMMAND.findall(page.read_text("utf-8"))]
+    assert found
+    for arguments in found:
+        command = [sys.executable, "-m", "moengage_personalize", *arguments.replace("\\\n", " ").split()]
         done = subprocess.run(command, capture_output=True, text=True, check=True)
         assert '"homepage-banner": "served"' in done.stdout
 
