@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
 from ._errors import ConfigurationError, InvalidRequestError
@@ -86,7 +86,7 @@ def check_whole(name: str, value: object, least: int, error: Refusal = Configura
 
 def plain_number(value: Any) -> int | float | None:
     """The number that a value is, as an exact int or float; None for what is none, a bool included."""
-    kind = type(value)
+    kind: type[Any] = type(value)
     if issubclass(kind, int) and not issubclass(kind, bool):
         return int.__int__(value)
     return float.__float__(value) if issubclass(kind, float) else None
@@ -96,7 +96,7 @@ def check_mapping(name: str, value: Any, wanted: str = "a mapping") -> dict[Any,
     """A copy of a mapping, whatever is in it."""
     found: dict[Any, Any] | None
     try:
-        found = dict(value) if isinstance(value, Mapping) else None  # pyright: ignore[reportUnknownArgumentType]
+        found = dict(cast(Mapping[Any, Any], value)) if isinstance(value, Mapping) else None
     except Exception:  # noqa: BLE001 -- as above
         found = None
     if found is None:
@@ -109,7 +109,7 @@ def check_items(name: str, value: Any, wanted: str) -> list[Any]:
     items: list[Any] | None = None
     try:
         if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping):
-            items = list(value)  # pyright: ignore[reportUnknownArgumentType]
+            items = list(cast(Iterable[Any], value))
     except Exception:  # noqa: BLE001 -- as above
         items = None
     if items is None:
