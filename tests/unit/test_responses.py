@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from document import OPERATION
 from hypothesis import given, strategies as st
-from test_generated import OPERATION
 
 from moengage_personalize import (
     APIError,
@@ -21,16 +21,16 @@ from moengage_personalize import (
     RateLimit,
     RateLimited,
     ServerError,
-    _generated as _wire,
 )
 from moengage_personalize._messages import Response
+from moengage_personalize._split import read_part
 
 
 def refused(status: int, content: object = b"", strict: bool = False, **headers: str) -> Any:
     body = content if isinstance(content, bytes) else json.dumps(content).encode()
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     with pytest.raises(PersonalizeError) as caught:
-        _wire.read(Response(status, given, body), strict)
+        read_part(Response(status, given, body), strict=strict)
     return caught.value
 
 
@@ -212,7 +212,7 @@ def test_a_429_says_when_to_come_back(headers: dict[str, str], expected: float |
 def test_the_rate_limit_is_read_from_answers_and_errors(headers: dict[str, str], expected: RateLimit | None) -> None:
     assert refused(500, **headers).rate_limit == expected
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    assert _wire.read(Response(200, given, b'{"experiences": {}}')).limit() == expected
+    assert read_part(Response(200, given, b'{"experiences": {}}'), strict=False).limit() == expected
 
 
 @given(
@@ -224,4 +224,4 @@ def test_no_answer_does_more_than_end_as_one_of_our_errors(status: int, content:
     names = ("retry-after", "x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
     answer = Response(status, dict.fromkeys(names, header), content)
     with pytest.raises(PersonalizeError if status != 200 else MalformedResponse):
-        _wire.read(answer)
+        read_part(answer, strict=False)
