@@ -7,7 +7,7 @@ of them.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
@@ -71,7 +71,7 @@ class StepFailed(Exception):
 
 
 @contextmanager
-def step(name: str) -> Iterator[None]:
+def step(name: str) -> Generator[None]:
     """Turn whatever fails inside into a StepFailed that names this step; only an interrupt gets out as it is."""
     try:
         yield
@@ -92,3 +92,17 @@ def is_object(value: object) -> TypeGuard[Object]:
 def is_list(value: object) -> TypeGuard[list[Any]]:
     """Whether a value is a list."""
     return isinstance(value, list)
+
+
+def parts(value: object) -> list[tuple[Any, Any]]:
+    """What is inside a value, with its name or index; nothing where there is no inside."""
+    if is_object(value):
+        return list(value.items())
+    return list(enumerate(value)) if is_list(value) else []
+
+
+def part(value: object, name: Any) -> Any:
+    """What is in this place inside a value, None if there is none."""
+    if is_object(value):
+        return value.get(name)
+    return value[name] if is_list(value) and isinstance(name, int) and 0 <= name < len(value) else None

@@ -11,7 +11,6 @@ changes in the same way in several places, or in a component that several places
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any, Literal
 
 from attrs import Factory, define, field, frozen
@@ -19,12 +18,10 @@ from attrs import Factory, define, field, frozen
 from . import Object, companion, is_list, is_object
 from .contract import METHODS
 from .references import reference, resolve
-from .schemas import NUMBERS, View, same
+from .schemas import LOWER, NUMBERS, UPPER, Node, View, same
 
 Level = Literal["breaking", "warning", "info"]
 LEVELS: tuple[Level, ...] = ("breaking", "warning", "info")
-UPPER = ("maxItems", "maxLength", "maximum", "exclusiveMaximum", "maxProperties")
-LOWER = ("minItems", "minLength", "minimum", "exclusiveMinimum", "minProperties")
 
 
 @define
@@ -41,18 +38,6 @@ class Change:
 
 
 @frozen
-class Node:
-    """A part of a document, and the pointer to where it stands, behind every reference."""
-
-    value: Any
-    pointer: str
-
-    def get(self, name: str) -> Any:
-        """What is there, as it stands."""
-        return self.value.get(name) if is_object(self.value) else None
-
-
-@frozen
 class Edition:
     """One of the two documents."""
 
@@ -65,7 +50,7 @@ class Edition:
             pointer, value = target, resolve(value, self.document)
         return Node(value, pointer)
 
-    def view(self, node: Node) -> View[Node]:
+    def view(self, node: Node) -> View:
         """A part as a schema."""
         return View.of(node.value, lambda value, way: self._part(node, value, way))
 
@@ -266,7 +251,7 @@ class _Comparison:
             self._headers(f"response {status} header", was, now)
 
     def _headers(self, place: str, old: Node, new: Node) -> None:
-        before, after = ({name.lower(): name for name in one.get("headers") or {}} for one in (old, new))
+        before, after = ({name.lower(): name for name in one.inside("headers")} for one in (old, new))
         for key in sorted(before.keys() - after.keys()):
             self._tell("warning", f"{place} {before[key]}", "removed", new.pointer)
         for key in sorted(after.keys() - before.keys()):
@@ -280,7 +265,7 @@ class _Comparison:
                 self._schema(f"{place} {after[key]}", *schemas, sent=False)
 
     def _contents(self, place: str, old: Node, new: Node, *, sent: bool) -> None:
-        before, after = old.get("content") or {}, new.get("content") or {}
+        before, after = old.inside("content"), new.inside("content")
         gone, added = sorted(before.keys() - after.keys()), sorted(after.keys() - before.keys())
         pairs = [(media, media) for media in sorted(before.keys() & after.keys())]
         if len(gone) == len(added) == 1:
@@ -290,22 +275,20 @@ class _Comparison:
             self._tell("breaking", f"{place} media type {media}", "removed", new.pointer)
         for media in added:
             self._tell("info", f"{place} media type {media}", "added", new.pointer)
-        for was, now in pairs:
-            media = self.old.into(self.old.into(old, "content"), was), self.new.into(self.new.into(new, "content"), now)
-            if media[0].get("schema") is not None and media[1].get("schema") is not None:
-                schemas = self.old.into(media[0], "schema"), self.new.into(media[1], "schema")
-                self._schema(place, *schemas, sent=sent)
+        for before_name, after_name in pairs:
+            was = self.old.into(self.old.into(old, "content"), before_name)
+            now = self.new.into(self.new.into(new, "content"), after_name)
+            if was.get("schema") is not None and now.get("schema") is not None:
+                self._schema(place, self.old.into(was, "schema"), self.new.into(now, "schema"), sent=sent)
             else:
-                self._others(place, *media, ("schema",))
+                self._others(place, was, now, ("schema",))
 
     def _required(self, place: str, before: bool, after: bool, *, sent: bool, pointer: str) -> None:
         if before != after:
             text = "is now required" if after else "is no longer required"
             self._tell("breaking" if after == sent else "info", place, text, pointer)
 
-    def _others(
-        self, place: str, old: Node, new: Node, names: tuple[str, ...], level: Level = "warning"
-    ) -> None:
+    def _others(self, place: str, old: Node, new: Node, names: tuple[str, ...], level: Level = "warning") -> None:
         for name in names:
             if not same(old.get(name), new.get(name)):
                 self._tell(level, place, f"{name} changed", new.pointer)
@@ -323,7 +306,7 @@ class _Comparison:
             self._inner(place, before, after, new.pointer, sent=sent)
         self._inside.pop()
 
-    def _types(self, place: str, old: View[Node], new: View[Node], pointer: str, *, sent: bool) -> bool:
+    def _types(self, place: str, old: View, new: View, pointer: str, *, sent: bool) -> bool:
         """Compare the types; whether what is inside can still be compared."""
         if old.types != new.types:
             goes_on = new.admits(old) if sent else old.admits(new)
@@ -331,7 +314,7 @@ class _Comparison:
             self._tell("info" if goes_on else "breaking", place, text, pointer)
         return old.types - {"null"} == new.types - {"null"}
 
-    def _values(self, place: str, old: View[Node], new: View[Node], pointer: str, *, sent: bool) -> None:
+    def _values(self, place: str, old: View, new: View, pointer: str, *, sent: bool) -> None:
         before, after = old.values, new.values
         if before is None or after is None:
             if before is None and after is not None:
@@ -348,7 +331,7 @@ class _Comparison:
                 text = f"value {value!r} added" if sent else f"a new value may arrive: {value!r}"
                 self._tell("info" if sent else "warning", place, text, pointer)
 
-    def _limits(self, place: str, old: View[Node], new: View[Node], pointer: str, *, sent: bool) -> None:
+    def _limits(self, place: str, old: View, new: View, pointer: str, *, sent: bool) -> None:
         for name in (*UPPER, *LOWER):
             before, after = old.keywords.get(name), new.keywords.get(name)
             if before == after:
@@ -362,9 +345,7 @@ class _Comparison:
                 text = f"{name} {_or_none(before)} -> {_or_none(after)}"
                 self._tell(_rule(name, before, after, sent=sent), place, text, pointer)
 
-    def _annotations(
-        self, place: str, old: View[Node], new: View[Node], pointer: str, *, sent: bool, parameter: bool
-    ) -> None:
+    def _annotations(self, place: str, old: View, new: View, pointer: str, *, sent: bool, parameter: bool) -> None:
         before, after = old.keywords.get("default"), new.keywords.get("default")
         if before != after:
             level: Level = "breaking" if parameter else "warning" if sent else "info"
@@ -380,7 +361,7 @@ class _Comparison:
             if not same(old.others.get(name), new.others.get(name)):
                 self._tell("warning", place, f"{name} changed", pointer)
 
-    def _properties(self, place: str, old: View[Node], new: View[Node], pointer: str, *, sent: bool) -> None:
+    def _properties(self, place: str, old: View, new: View, pointer: str, *, sent: bool) -> None:
         gone = [name for name in old.properties if name not in new.properties]
         added = [name for name in new.properties if name not in old.properties]
         if len(gone) == len(added) == 1 and same(old.properties[gone[0]].value, new.properties[added[0]].value):
@@ -400,7 +381,7 @@ class _Comparison:
                 )
                 self._schema(inner, was, now, sent=sent)
 
-    def _inner(self, place: str, old: View[Node], new: View[Node], pointer: str, *, sent: bool) -> None:
+    def _inner(self, place: str, old: View, new: View, pointer: str, *, sent: bool) -> None:
         if (old.further is None) != (new.further is None):
             allowed = new.further is not None
             text = "admits further fields now" if allowed else "admits no further fields any more"

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import jsonpath
 
 from . import Object, is_list, is_object
-from .references import linked, resolve
+from .references import linked
 
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
@@ -33,14 +33,14 @@ class Fact(Protocol):
 
 def as_met(document: Object) -> Object:
     """A copy of a document in which each operation holds all that is true of it."""
-    met = linked(copy.deepcopy(document), "contract").document
+    met: Object = linked(copy.deepcopy(document), "contract").document
     schemes = met.get("components", {}).get("securitySchemes", {})
     for item in met["paths"].values():
         for method in METHODS:
             operation = item.get(method)
             if is_object(operation):
                 operation["servers"] = operation.get("servers") or item.get("servers") or met.get("servers", [])
-                operation["security"] = _schemes(operation.get("security", met.get("security", [])), schemes)
+                operation["security"] = _schemes(operation.get("security", met.get("security")), schemes)
                 operation["parameters"] = parameters(item, operation)
     return met
 
@@ -53,9 +53,10 @@ def parameters(item: Object, operation: Object) -> list[Object]:
     return list(found.values())
 
 
-def _schemes(requirements: Iterable[Object], schemes: Object) -> list[list[Object]]:
+def _schemes(requirements: Any, schemes: Object) -> list[list[Object]]:
     """The ways in, each as the schemes that it takes together."""
-    return [[resolve(schemes[name], schemes) for name in one if name in schemes] for one in requirements]
+    stated: list[Object] = requirements if is_list(requirements) else []
+    return [[schemes[name] for name in one if name in schemes] for one in stated]
 
 
 def misfits(document: Object, facts: Iterable[Fact]) -> list[str]:

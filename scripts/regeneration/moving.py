@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
@@ -24,11 +24,13 @@ Moves = Sequence[tuple[Path, Path]]
 
 
 @contextmanager
-def workshop(project: Project) -> Iterator[Path]:
+def workshop(project: Project) -> Generator[Path]:
     """A folder of this run's own, gone at its end; those of runs that were killed go, too."""
     with step("prepare"):
         sweep(project)
-        folder = tempfile.TemporaryDirectory(prefix=f"{PREFIX}{os.getpid()}-", dir=project.root, ignore_cleanup_errors=True)
+        folder = tempfile.TemporaryDirectory(
+            prefix=f"{PREFIX}{os.getpid()}-", dir=project.root, ignore_cleanup_errors=True
+        )
     with folder as name:
         yield Path(name)
 

@@ -23,7 +23,7 @@ from typing import Any
 import jsonpath
 from attrs import Factory, define
 
-from . import Object, StepFailed, is_list, is_object
+from . import Object, StepFailed, is_list, is_object, part
 from .references import Linked, linked, reference, resolve
 
 STEP = "overlay"
@@ -55,16 +55,12 @@ def _found(document: object, place: Place) -> object:
     """What stands in a place, through the references on the way to it; None if there is nothing."""
     node: object = document
     for name in place:
-        node = resolve(node, document)
-        if is_object(node) and name in node or is_list(node) and isinstance(name, int) and name < len(node):
-            node = node[name]
-        else:
-            return None
+        node = part(resolve(node, document), name)
     return node
 
 
 def apply(document: Object, overlay: Object) -> Applied:
-    """Apply every action in order; the document that was passed in stays as it is, and has no reference that leads astray."""
+    """Apply every action in order; the document that was passed in stays as it is. `references.check` has passed it."""
     _check(overlay)
     graph = linked(copy.deepcopy(document), STEP)
     holder = {"$": graph.document}  # inside another, so that the whole document can be replaced like a part
@@ -110,8 +106,8 @@ def _matches(document: Any, target: str) -> list[jsonpath.JSONPathMatch]:
 
 def _passed(match: jsonpath.JSONPathMatch, graph: Linked) -> Iterator[tuple[Place, str]]:
     """The references that lie on the way to a match, with what they lead to."""
-    step: jsonpath.JSONPathMatch | None = match
-    while step is not None and step.parent is not None:
+    step = match
+    while step.parent is not None:
         target = graph.reference(step.parent.obj, step.parts[-1])
         if target is not None:
             yield tuple(step.parts), target

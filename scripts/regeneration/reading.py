@@ -13,11 +13,10 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
-from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from ruamel.yaml.scanner import Scanner
 
 from . import Object, StepFailed, is_list, is_object
@@ -64,22 +63,23 @@ class _Scanner(Scanner):
     """
 
     def scan_block_scalar_indentation(self) -> Any:
-        breaks: list[Any] = []
-        end = self.reader.get_mark()
-        while self.reader.peek() in " \r\n\x85\u2028\u2029":
-            if self.reader.peek() == " ":
-                self.reader.forward()
+        scanner: Any = self  # ruamel.yaml leaves much without a type
+        breaks: list[str] = []
+        end = scanner.reader.get_mark()
+        while scanner.reader.peek() in " \r\n\x85\u2028\u2029":
+            if scanner.reader.peek() == " ":
+                scanner.reader.forward()
             else:
-                breaks.append(self.scan_line_break())
-                end = self.reader.get_mark()
-        return breaks, self.reader.column, end
+                breaks.append(scanner.scan_line_break())
+                end = scanner.reader.get_mark()
+        return breaks, scanner.reader.column, end
 
 
 def _yaml(text: str) -> Any:
     reader: Any = YAML(typ="safe", pure=True)
     reader.Scanner = _Scanner
     try:
-        node: Node | None = reader.compose(text)
+        node = reader.compose(text)
     except MarkedYAMLError as error:
         raise Unreadable(_words(error)) from error
     except YAMLError as error:
@@ -87,35 +87,35 @@ def _yaml(text: str) -> Any:
     return None if node is None else _Values().of(node)
 
 
-def _words(error: MarkedYAMLError) -> str:
+def _words(error: Any) -> str:
     """The parser's own words in one line, and where."""
-    said = ", ".join(part for part in (error.context, error.problem) if part)
+    said = ", ".join(str(part) for part in (error.context, error.problem) if part)
     mark = error.problem_mark or error.context_mark
     return said if mark is None else f"line {mark.line + 1}, column {mark.column + 1}: {said}"
 
 
 class _Values:
-    """Makes values of nodes, and counts."""
+    """Makes values of nodes, and counts. A node is Any: ruamel.yaml leaves its attributes without a type."""
 
     def __init__(self) -> None:
         self._left = LIMIT
-        self._inside: list[Node] = []
+        self._inside: list[Any] = []
 
-    def of(self, node: Node) -> Any:
+    def of(self, node: Any) -> Any:
         if node in self._inside:
             raise Unreadable(f"{_line(node)}: expected values, got an anchor that contains itself")
         self._count(node, 4)
-        if isinstance(node, ScalarNode):
+        if node.id == "scalar":
             return self._scalar(node)
         if len(self._inside) >= DEPTH:
             raise Unreadable(f"{_line(node)}: expected at most {DEPTH} levels inside one another, got more")
         self._inside.append(node)
-        value = self._mapping(node) if isinstance(node, MappingNode) else self._sequence(cast(SequenceNode, node))
+        value = self._mapping(node) if node.id == "mapping" else self._sequence(node)
         self._inside.pop()
         return value
 
-    def _scalar(self, node: ScalarNode) -> Any:
-        text = cast(str, node.value)
+    def _scalar(self, node: Any) -> Any:
+        text: str = node.value
         self._count(node, len(text))
         tag = _tag(node)
         if node.style is not None or tag == "str":
@@ -132,13 +132,13 @@ class _Values:
             raise Unreadable(f"{_line(node)}: expected a number that JSON has, got {text}")
         return text
 
-    def _mapping(self, node: MappingNode) -> Object:
+    def _mapping(self, node: Any) -> Object:
         own: Object = {}
         merged: Object = {}
         for key_node, value_node in node.value:
-            if not isinstance(key_node, ScalarNode):
+            if key_node.id != "scalar":
                 raise Unreadable(f"{_line(key_node)}: expected a key as text, got a collection")
-            key = cast(str, key_node.value)
+            key: str = key_node.value
             self._count(key_node, len(key))
             if key in own:
                 raise Unreadable(f"{_line(key_node)}: found duplicate key {key!r}")
@@ -149,7 +149,7 @@ class _Values:
                 own[key] = self.of(value_node)
         return merged | own
 
-    def _merges(self, node: Node) -> list[Object]:
+    def _merges(self, node: Any) -> list[Object]:
         """What `<<` brings; not of YAML 1.2, but written by people all the same."""
         value = self.of(node)
         parts = value if is_list(value) else [value]
@@ -157,17 +157,17 @@ class _Values:
             raise Unreadable(f"{_line(node)}: expected a mapping or mappings to merge, got something else")
         return parts
 
-    def _sequence(self, node: SequenceNode) -> list[Any]:
+    def _sequence(self, node: Any) -> list[Any]:
         return [self.of(inner) for inner in node.value]
 
-    def _count(self, node: Node, characters: int) -> None:
+    def _count(self, node: Any, characters: int) -> None:
         self._left -= characters
         if self._left < 0:
             limit = f"expected at most {LIMIT:,} characters once every alias is written out"
             raise Unreadable(f"{_line(node)}: {limit}, got more")
 
 
-def _tag(node: Node) -> str:
+def _tag(node: Any) -> str:
     """The type that a node was given or is guessed to have; only those that JSON has."""
     tag = str(node.tag)
     short = tag.removeprefix(TAG)
@@ -176,8 +176,8 @@ def _tag(node: Node) -> str:
     return short
 
 
-def _line(node: Node) -> str:
-    mark = cast(Any, node).start_mark
+def _line(node: Any) -> str:
+    mark = node.start_mark
     return f"line {mark.line + 1}, column {mark.column + 1}"
 
 

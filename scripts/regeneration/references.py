@@ -13,7 +13,7 @@ from typing import Any
 
 from attrs import frozen
 
-from . import Object, StepFailed, is_list, is_object
+from . import Object, StepFailed, is_list, is_object, part, parts
 
 LARGEST = 500_000  # places of a graph, each counted as often as a walk comes to it; the published document has 2,000
 
@@ -37,8 +37,8 @@ def resolve(node: Any, document: Any) -> Any:
 
 def _at(target: str, document: Any) -> Any:
     node = document
-    for part in target.removeprefix("#/").split("/"):
-        name = part.replace("~1", "/").replace("~0", "~")
+    for step in target.removeprefix("#/").split("/"):
+        name = step.replace("~1", "/").replace("~0", "~")
         if is_list(node) and name.isdecimal() and int(name) < len(node):
             node = node[int(name)]
         elif is_object(node):
@@ -73,8 +73,7 @@ def _references(node: Any, place: str) -> Iterator[tuple[str, str]]:
     target = reference(node)
     if target is not None:
         yield place, target
-    parts = node.items() if is_object(node) else enumerate(node) if is_list(node) else ()
-    for name, inner in parts:
+    for name, inner in parts(node):
         yield from _references(inner, f"{place}/{name}")
 
 
@@ -88,19 +87,15 @@ class Linked:
     def reference(self, container: Any, name: Any) -> str | None:
         """What stood in this place as a reference, if what it led to is still there."""
         node, target = self.followed.get((id(container), name), (None, None))
-        there = is_object(container) and name in container or is_list(container) and name < len(container)
-        return reference(node) if there and container[name] is target else None
+        return reference(node) if node is not None and part(container, name) is target else None
 
     def unlinked(self) -> Any:
         """The document with its references back in their places."""
         return self._unlink(self.document)
 
     def _unlink(self, node: Any) -> Any:
-        if not is_object(node) and not is_list(node):
-            return node
-        parts = node.items() if is_object(node) else enumerate(node)
-        made = [(name, self._inner(node, name, inner)) for name, inner in parts]
-        return dict(made) if is_object(node) else [inner for _, inner in made]
+        made = [(name, self._inner(node, name, inner)) for name, inner in parts(node)]
+        return dict(made) if is_object(node) else [inner for _, inner in made] if is_list(node) else node
 
     def _inner(self, container: Any, name: Any, inner: Any) -> Any:
         if self.reference(container, name) is not None:
@@ -121,20 +116,18 @@ def _link(node: Any, document: Object, graph: Linked, inside: set[int], done: se
     if id(node) in done:
         return
     inside.add(id(node))
-    for name, inner in list(node.items() if is_object(node) else enumerate(node)):
+    for name, inner in parts(node):
         target = resolve(inner, document)
         if target is not inner and id(target) not in inside:
             graph.followed[id(node), name] = (inner, target)
-            node[name] = target
-        if (is_object(node[name]) or is_list(node[name])) and reference(node[name]) is None:
-            _link(node[name], document, graph, inside, done)
+            node[name] = inner = target
+        if (is_object(inner) or is_list(inner)) and reference(inner) is None:
+            _link(inner, document, graph, inside, done)
     inside.discard(id(node))
     done.add(id(node))
 
 
 def _size(node: Any, known: dict[int, int]) -> int:
-    if not is_object(node) and not is_list(node):
-        return 1
     if id(node) not in known:
-        known[id(node)] = 1 + sum(_size(inner, known) for inner in (node.values() if is_object(node) else node))
+        known[id(node)] = 1 + sum(_size(inner, known) for _, inner in parts(node))
     return known[id(node)]

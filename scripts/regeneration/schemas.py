@@ -4,27 +4,47 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable
-from typing import Any, Generic, TypeVar
+from typing import Any
 
-from attrs import Factory, define
+from attrs import Factory, define, frozen
 
 from . import Object, is_list, is_object
 
-Part = TypeVar("Part")
-Into = Callable[[Any, str], Part]
 NUMBERS = (int, float)
 ANY = frozenset({"any"})
 # What says something to people, or to other tools, and nothing about a value.
 WORDS = {"description", "title", "example", "examples", "externalDocs", "xml", "$comment", "discriminator"}
-SEEN = {"type", "nullable", "enum", "const", "x-extensible-enum", "properties", "required", "additionalProperties"}
-SEEN |= {"items", "allOf", "oneOf", "anyOf"}
-KEYWORDS = {"maxItems", "maxLength", "maximum", "exclusiveMaximum", "maxProperties", "minItems", "minLength", "minimum"}
-KEYWORDS |= {"exclusiveMinimum", "minProperties", "pattern", "multipleOf", "uniqueItems", "format", "default"}
-KEYWORDS |= {"deprecated", "readOnly", "writeOnly"}
+SHAPE = {"type", "nullable", "enum", "const", "x-extensible-enum", "properties", "required", "additionalProperties"}
+SHAPE_OF_PARTS = {"items", "allOf", "oneOf", "anyOf"}
+UPPER = ("maxItems", "maxLength", "maximum", "exclusiveMaximum", "maxProperties")
+LOWER = ("minItems", "minLength", "minimum", "exclusiveMinimum", "minProperties")
+OTHER = ("pattern", "multipleOf", "uniqueItems", "format", "default", "deprecated", "readOnly", "writeOnly")
+KEYWORDS = {*UPPER, *LOWER, *OTHER}
+KNOWN = WORDS | SHAPE | SHAPE_OF_PARTS | KEYWORDS
+
+
+@frozen
+class Node:
+    """A part of a document, and the pointer to where it stands, behind every reference."""
+
+    value: Any
+    pointer: str
+
+    def get(self, name: str) -> Any:
+        """What is there, as it stands."""
+        return self.value.get(name) if is_object(self.value) else None
+
+    def inside(self, name: str) -> Object:
+        """An object that is there, an empty one where there is none."""
+        found = self.get(name)
+        return found if is_object(found) else {}
+
+
+Into = Callable[[Any, str], Node]
 
 
 @define
-class View(Generic[Part]):
+class View:
     """A schema with what its `allOf` adds, and with what is understood without being said."""
 
     types: frozenset[str]
@@ -34,23 +54,25 @@ class View(Generic[Part]):
     """Whether the values are only those that are known (x-extensible-enum)."""
     title: str | None = None
     """If the generator names a class after it."""
-    properties: dict[str, Part] = Factory(dict[str, Any])
+    properties: dict[str, Node] = Factory(dict[str, Any])
     required: set[str] = Factory(set[str])
-    further: Part | None = None
+    further: Node | None = None
     """The schema of fields that it does not name; None if there may be none."""
-    items: Part | None = None
-    variants: list[Part] = Factory(list[Any])
+    items: Node | None = None
+    variants: list[Node] = Factory(list[Any])
     keywords: Object = Factory(dict[str, Any])
     others: Object = Factory(dict[str, Any])
     """What is not known here."""
 
     @classmethod
-    def of(cls, schema: Any, into: Into[Part]) -> View[Part]:
+    def of(cls, schema: Any, into: Into) -> View:
         """The view of a schema; `into` resolves a part of it and remembers the way."""
         merged = _merged(schema, into)
         view = cls(frozenset(_types(merged, into)))
         view.values, view.open = _values(merged)
-        view.properties = {name: into(inner, f"properties/{name}") for name, inner in _get(merged, "properties").items()}
+        view.properties = {
+            name: into(inner, f"properties/{name}") for name, inner in _get(merged, "properties").items()
+        }
         view.required = set(merged.get("required", ()))
         further = merged.get("additionalProperties", True)
         if further is not False:
@@ -59,13 +81,12 @@ class View(Generic[Part]):
             view.items = into(merged["items"], "items")
         view.variants = [into(inner, way) for inner, way in _variants(merged)]
         view.keywords = {name: value for name, value in merged.items() if name in KEYWORDS}
-        known = WORDS | SEEN | KEYWORDS
-        view.others = {name: value for name, value in merged.items() if name not in known and name[:2] != "x-"}
+        view.others = {name: value for name, value in merged.items() if name not in KNOWN and name[:2] != "x-"}
         if view.properties or (view.values is not None and not view.open):
             view.title = merged.get("title")
         return view
 
-    def admits(self, other: View[Part]) -> bool:
+    def admits(self, other: View) -> bool:
         """Whether every type of another is one of its own."""
         return self.types >= ANY or other.types <= self.types | ({"integer"} if "number" in self.types else set())
 
@@ -88,7 +109,7 @@ def _get(schema: Object, name: str) -> Object:
     return found if is_object(found) else {}
 
 
-def _merged(schema: Any, into: Into[Part]) -> Object:
+def _merged(schema: Any, into: Into) -> Object:
     """A schema and everything in its `allOf`, and the only one of its variants, as one."""
     if not is_object(schema):  # true and false are schemas of 3.1
         return {} if schema is not False else {"not": {}}
@@ -98,7 +119,7 @@ def _merged(schema: Any, into: Into[Part]) -> Object:
         if len(merged.get(name, ())) == 1:
             parts.append((merged.pop(name)[0], f"{name}/0"))
     for part, way in parts:
-        inner = _merged(_value(into(part, way)), into)
+        inner = _merged(into(part, way).value, into)
         for name, value in inner.items():
             if name == "properties":
                 merged[name] = {**value, **_get(merged, name)}
@@ -109,19 +130,15 @@ def _merged(schema: Any, into: Into[Part]) -> Object:
     return merged
 
 
-def _value(part: Any) -> Any:
-    return part.value
-
-
 def _variants(schema: Object) -> Iterable[tuple[Any, str]]:
     for name in ("oneOf", "anyOf"):
         for index, part in enumerate(schema.get(name, ())):
             yield part, f"{name}/{index}"
 
 
-def _types(schema: Object, into: Into[Part]) -> Iterable[str]:
+def _types(schema: Object, into: Into) -> Iterable[str]:
     stated = schema.get("type")
-    variants = [_merged(_value(into(part, way)), into) for part, way in _variants(schema)]
+    variants = [_merged(into(part, way).value, into) for part, way in _variants(schema)]
     if stated is not None:
         yield from stated if is_list(stated) else [stated]
     elif variants:

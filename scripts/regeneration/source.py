@@ -184,7 +184,9 @@ def _open(path: Path) -> bytes:
             content = file.read(LIMIT + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise StepFailed(STEP, f"expected a file or an http(s) address, got {_shown(str(path))!r} ({reason})") from error
+        raise StepFailed(
+            STEP, f"expected a file or an http(s) address, got {_shown(str(path))!r} ({reason})"
+        ) from error
     _check_size(_shown(path.name), len(content))
     return content
 
@@ -214,4 +216,3 @@ async def _received(client: httpx.AsyncClient, location: str, public: str) -> by
 def _check_size(name: str, size: int) -> None:
     if size > LIMIT:
         raise StepFailed(STEP, f"expected at most {LIMIT:,} bytes, got more from {name}")
-
