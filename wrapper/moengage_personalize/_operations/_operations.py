@@ -8,17 +8,18 @@ from functools import partial
 from typing import Any
 
 from .. import _generated
+from .._arguments import check_whole, short_repr
 from .._base import BaseClient
 from .._call import Flow
 from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Response, Transport
 from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, OnDrop, Reporter, batches, settle
-from .._responses import secrets
-from .._run import SIDE_BY_SIDE, raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
-from .._settings import check_whole
+from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
 from ..events import ExperienceEvent
-from ._metadata import ExperienceMetadata, listed, statuses
+from ._metadata import ExperienceMetadata, check_statuses, metadata_query, read_metadata
+
+MAX_WARM = 16  # connections
 
 
 class Operations(BaseClient[Transport]):
@@ -139,19 +140,18 @@ def _begin_metadata(
     client: BaseClient[Any], status: str | Iterable[str] | None, timeout: float | None
 ) -> Flow[list[ExperienceMetadata]]:
     call = client._begin(timeout, client._metadata_policy)
-    hidden = partial(secrets, client._settings.credentials)
 
     def read(response: Response) -> list[ExperienceMetadata]:
-        return listed(_generated.read_json(response, hidden))
+        return read_metadata(response, strict=client._strict)
 
-    return call(_generated.metadata(client._settings, statuses(status)), read=read)
+    return call(client._endpoints.metadata.request(b"", metadata_query(check_statuses(status))), read)
 
 
 def _begin_warm(
     client: BaseClient[Any], connections: int, timeout: float | None
 ) -> list[Flow[list[ExperienceMetadata]]]:
-    if check_whole("connections", connections, 1) > SIDE_BY_SIDE:
-        raise ConfigurationError(f"expected connections to be at most {SIDE_BY_SIDE}, got {connections!r}")
+    if check_whole("connections", connections, 1) > MAX_WARM:
+        raise ConfigurationError(f"expected connections to be at most {MAX_WARM}, got {short_repr(connections)}")
     return [_begin_metadata(client, None, timeout) for _ in range(connections)]
 
 
@@ -159,11 +159,8 @@ def _begin_report(
     client: BaseClient[Any], events: Iterable[ExperienceEvent], timeout: float | None
 ) -> tuple[list[Batch], list[Flow[object]]]:
     call = client._begin(timeout, client._events_policy)
+    read = partial(_generated.read_json, strict=client._strict)
     made = batches(events)
     return made, [
-        call(
-            _generated.report(client._settings, batch.elements),
-            read=partial(_generated.read_json, secrets=partial(secrets, client._settings.credentials, batch)),
-        )
-        for batch in made
+        call(client._endpoints.events.request(_generated.events_body(batch.elements)), read) for batch in made
     ]
