@@ -54,9 +54,9 @@ def make_async_transport(http_client: object | None, url: str | None = None) -> 
     return AsyncPooledTransport()
 
 
-def as_httpx_transport(transport: Transport | AsyncTransport) -> HttpxAdapter | AsyncHttpxAdapter:
+def as_httpx_transport(transport: object) -> HttpxAdapter | AsyncHttpxAdapter:
     """One of ours under a client of httpx: blocking under an httpx.Client, awaited under an httpx.AsyncClient."""
-    if iscoroutinefunction(transport.perform):
+    if hasattr(transport, "aclose"):
         return AsyncHttpxAdapter(cast(AsyncTransport, transport))
     return HttpxAdapter(cast(Transport, transport))
 

@@ -55,7 +55,7 @@ def _changes_nothing(token: str) -> bool:
     if token in ("", "identity", "none"):
         return True
     try:
-        b"".decode(token)
+        " ".encode(token)
     except (LookupError, ValueError):
         return False
     return True
