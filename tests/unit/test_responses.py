@@ -8,8 +8,8 @@ from email.utils import format_datetime
 from typing import Any
 
 import pytest
+from document import OPERATION
 from hypothesis import given, strategies as st
-from test_generated import OPERATION
 
 from moengage_personalize import (
     APIError,

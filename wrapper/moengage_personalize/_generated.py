@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import httpx
 from attrs import field, frozen
@@ -159,12 +159,13 @@ def read_experiences(response: Response, *, strict: bool = False) -> dict[str, A
         PersonalizeError: the error that the answer is instead; `strict` shows the API's own description in its text.
     """
     body, is_json = _read(response, strict)
-    found: Any = body.get(EXPERIENCES, UNSET) if isinstance(body, dict) else UNSET
+    found = cast(dict[str, Any], body).get(EXPERIENCES, UNSET) if isinstance(body, dict) else UNSET
     if found is None:
         return {}
     if not isinstance(found, dict):
         raise MalformedResponse("expected an object of experiences, got other JSON", status=response.status)
-    return found if is_json else {key: _json_parts(raw) for key, raw in found.items()}
+    experiences = cast(dict[str, Any], found)
+    return experiences if is_json else {key: _json_parts(raw) for key, raw in experiences.items()}
 
 
 def read_json(response: Response, *, strict: bool = False) -> object:

@@ -98,11 +98,6 @@ def printable(text: str) -> str:
     return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
-def limits(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that `rate_limit` reads, to be kept without the others."""
-    return {name: headers[name] for name in LIMITS if name in headers}
-
-
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
     """What the x-ratelimit-* headers say; None if none of them says anything."""
     limit, remaining, reset = (_number(headers.get(name)) for name in LIMITS)
