@@ -12,6 +12,7 @@ import json
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -151,6 +152,14 @@ def test_the_tree_of_errors_is_the_one_of_the_code() -> None:
 
     assert tree(README) == tree(_errors.__doc__ or "")
     assert len(tree(README)) == 11
+
+
+def test_the_changelog_has_this_version_or_what_is_unreleased() -> None:
+    text = (ROOT / "wrapper" / "CHANGELOG.md").read_text("utf-8")
+    version = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["version"]
+    found = re.findall(r"^## \[(.*?)\]", text, re.MULTILINE)
+    assert version in found
+    assert found.index(version) == (found[0] == "Unreleased")
 
 
 def links(page: Path) -> Iterator[tuple[str, str | None]]:
