@@ -13,15 +13,19 @@ import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from inspect import signature
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 from attrs import frozen
 from helpers import ROOT
 
-from moengage_personalize import sandbox
+from moengage_personalize import CircuitBreaker, PersonalizeClient, Reporter, _base, _json, _split, sandbox
+from moengage_personalize._policy import _retry
+from moengage_personalize._transport import _body, _idle, _parser
 
 GUIDES = sorted((ROOT / "wrapper" / "guides").glob("*.md"))
 PAGES = [ROOT / "README.md", *GUIDES]
@@ -158,6 +162,63 @@ def test_the_tree_of_errors_is_the_one_of_the_code() -> None:
 
     assert tree(README) == tree(_errors.__doc__ or "")
     assert len(tree(README)) == 11
+
+
+def default(function: Callable[..., object], name: str) -> Any:
+    return signature(function).parameters[name].default
+
+
+BREAKER = CircuitBreaker()
+FIGURES = {
+    "README": [
+        f"{_body.ON_THE_WIRE >> 20} MB sent, {_body.DECODED >> 20} MB decoded",
+        f"{_retry.QUOTA} tokens; a retry costs {_retry.RETRY_COST}",
+        f"At most {_idle.MAX_CONNECTIONS} requests of a client",
+        f"More than {_split.KEYS_PER_REQUEST} keys are split",
+    ],
+    "SECURITY": [
+        f"beyond {_body.ON_THE_WIRE >> 20} MB on the wire, {_body.DECODED >> 20} MB decoded, "
+        f"{_parser.HEAD >> 10} KB of headers or {_json.MAX_VALUES:,} JSON values",
+    ],
+    "events": [
+        f"within `flush_interval`, {default(PersonalizeClient.reporter, 'flush_interval'):g} s",
+        f"the oldest dropped beyond {default(PersonalizeClient.reporter, 'queue_size'):,}",
+        f"sends what is left, within {default(Reporter.close, 'timeout'):g} s",
+        f"at most {default(PersonalizeClient.reporter, 'max_batch')} that run side by side",
+    ],
+    "fetching": [
+        f"The API takes {_split.KEYS_PER_REQUEST} keys a request",
+        f"`timeout` ({default(PersonalizeClient.__init__, 'timeout')}, seconds",
+        f"`max_retries` ({default(PersonalizeClient.__init__, 'max_retries')})",
+        f"at most one in {_base.LOG_INTERVAL:g} s",
+    ],
+    "retries": [
+        f"larger than {_body.ON_THE_WIRE >> 20} MB on the wire, {_body.DECODED >> 20} MB decoded, "
+        f"{_parser.HEAD >> 10} KB of headers or {_json.MAX_VALUES:,} JSON values; "
+        f"more than {_parser.INFORMATIONAL} informational answers",
+        f"(`max_retries={default(PersonalizeClient.__init__, 'max_retries')}`)",
+        f"from {1000 * _retry.BACKOFF:g} ms, at most {_retry.BACKOFF_CAP:g} s",
+        f"the pause and {1000 * _retry.MIN_ATTEMPT_TIME:g} ms more",
+        f"a quota of {_retry.QUOTA} tokens",
+        f"costs {_retry.RETRY_COST} tokens, after a 429 it costs {_retry.RETRY_COST_THROTTLED}, and a success gives "
+        f"{_retry.SUCCESS_REFUND} back",
+        f"until then, {_retry.THROTTLE_CAP:g} s at most",
+        f"from {BREAKER.pause:g} s to {BREAKER.max_pause:g} s",
+        f"A deadline below {_retry.MIN_FAIR_TIMEOUT:g} s",
+    ],
+    "transport": [
+        f"kept for {_parser.IDLE_EXPIRY:g} s",
+        f"longer than {_parser.MAX_AGE / 60:g} minutes",
+        f"At most {_idle.MAX_CONNECTIONS} requests",
+    ],
+}
+
+
+@pytest.mark.parametrize("name", FIGURES)
+def test_figures_are_those_of_the_code(name: str) -> None:
+    (page,) = [page for page in DOCUMENTS if page.stem == name]
+    text = " ".join(page.read_text("utf-8").split())
+    assert [figure for figure in FIGURES[name] if figure not in text] == []
 
 
 def test_the_changelog_has_this_version_or_what_is_unreleased() -> None:
