@@ -126,9 +126,12 @@ def test_only_a_documented_title_word_for_word_stands_in_the_text(title: str) ->
         (7, False),
     ],
 )
-def test_only_a_code_of_the_documented_shape_stands_in_the_text(code: object, shown: bool) -> None:
+def test_only_a_code_of_the_documented_shape_beside_a_documented_title_stands_in_the_text(
+    code: object, shown: bool
+) -> None:
     error = refused(400, {"title": "Request Error", "code": code})
     assert str(error) == "expected status 200, got 400 Request Error" + (f" (code {code})" if shown else "")
+    assert str(refused(400, {"title": "No", "code": code})) == "expected status 200, got 400 Bad Request"
 
 
 def test_a_strict_client_shows_all_words_of_the_api() -> None:
