@@ -133,8 +133,8 @@ def _reset_time(headers: Mapping[str, str], now: float) -> float | None:
         return None
     reset = float(number[0])
     if reset < UNIX_TIME_FROM:
-        return now + min(MAX_RETRY_AFTER, reset)
-    if reset >= MILLISECONDS_FROM:
+        reset = now + min(MAX_RETRY_AFTER, reset)
+    elif reset >= MILLISECONDS_FROM:
         reset /= 1000
     return reset if reset < MILLISECONDS_FROM else None
 

@@ -50,6 +50,15 @@ class CircuitBreaker:
             check_seconds(name, getattr(self, name), ConfigurationError)
 
 
+def seconds_until(instant: float, now: float, longest: float) -> float:
+    """Seconds until an instant that is so many away at most; 0 for one that is past or, by a clock moved back, further.
+
+    A second more is taken for rounding, and for threads that have read the clock in another order.
+    """
+    wait = instant - now
+    return min(wait, longest) if 0 < wait <= longest + 1 else 0.0
+
+
 class Circuit:
     """The state of one client's circuit; times are seconds of one monotonic clock, jitter is from 0 to 1."""
 
@@ -75,10 +84,10 @@ class Circuit:
         with self._lock:
             if self._opened_at is None:
                 return 0.0
-            wait = self._retry_at - now
-            if 0 < wait <= self._settings.max_pause:
+            wait = seconds_until(self._retry_at, now, self._settings.max_pause)
+            if wait:
                 return wait
-            if wait > 0:  # no pause is that long: the clock was moved back
+            if now < self._retry_at:  # the clock was moved back, and what it has measured is void
                 self._opened_at = now
             self._retry_at = now + self._pause(now, jitter)
             return 0.0

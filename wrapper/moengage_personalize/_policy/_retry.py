@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from threading import Lock
 
 from .._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimit, RateLimited
-from ._circuit import Circuit, CircuitBreaker
+from ._circuit import Circuit, CircuitBreaker, seconds_until
 from ._fork import register_after_fork
 
 # Seconds.
@@ -116,9 +116,8 @@ class RetryPolicy:
             self._circuit.succeeded()
 
     def _throttled(self, now: float) -> float:
-        """Seconds for which a 429 still keeps calls back; more than that can be, by a clock moved back, are none."""
-        wait = self._throttled_until - now
-        return wait if 0 < wait <= THROTTLE_CAP * (1 + THROTTLE_JITTER) else 0.0
+        """Seconds for which a 429 still keeps calls back."""
+        return seconds_until(self._throttled_until, now, THROTTLE_CAP * (1 + THROTTLE_JITTER))
 
     def _apply_rate_limit(self, error: RateLimited, now: float, jitter: float) -> float:
         """Keep every call back for as long as a 429 asks, and give the seconds that are left of that."""
