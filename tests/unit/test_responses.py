@@ -258,9 +258,7 @@ def test_a_day_of_one_digit_is_a_date_too() -> None:
 
 
 @pytest.mark.usefixtures("_clock")
-@pytest.mark.parametrize(
-    "date", ["Mon, 99 Nov 99999 00:00:00 GMT", "21 Sep", "Mon, 21 Sep 0000 13:33:20 GMT", "a b c d e f", ":"]
-)
+@pytest.mark.parametrize("date", ["Mon, 99 Nov 99999 00:00:00 GMT", "21 Sep", "a b c d e f", ":"])
 def test_what_is_no_date_says_nothing(date: str) -> None:
     assert refused(429, retry_after=date).retry_after is None
     assert refused(429, x_ratelimit_reset=str(NOW + 9), date=date).retry_after == 9.0
