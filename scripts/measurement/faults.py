@@ -100,9 +100,8 @@ def measure(fault: Fault, side: Side, deadline: float, calls: int, at_once: int)
                 side.run([worker(client, turns, ends) for _ in range(at_once)])
             side.run([_pause(side)])  # in which a connection that was given up closes
             kept = held(side.loop).since(before).open
-        tasks = held(side.loop).tasks
     left = quiet(outside, 2.0).since(outside).open
-    return Row(fault, side.name, deadline, ends, highest.most.memory - before.memory, kept, left, tasks)
+    return Row(fault, side.name, deadline, ends, highest.most.memory - before.memory, kept, left, side.left)
 
 
 def _pause(side: Side) -> Worker:

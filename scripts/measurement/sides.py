@@ -34,6 +34,7 @@ class Threads:
     name = "sync"
     client: Any = PersonalizeClient
     loop: asyncio.AbstractEventLoop | None = None
+    left = 0
 
     def __enter__(self) -> Self:
         self._threads = ThreadPoolExecutor(MOST)
@@ -62,6 +63,8 @@ class Tasks:
 
     name = "async"
     client: Any = AsyncPersonalizeClient
+    left = 0
+    """Tasks that had not ended when the event loop was closed."""
 
     def __enter__(self) -> Self:
         self._runner = asyncio.Runner()
@@ -69,6 +72,7 @@ class Tasks:
         return self
 
     def __exit__(self, *_: object) -> None:
+        self.left = len(asyncio.all_tasks(self.loop))
         self._runner.close()
 
     def run(self, workers: Sequence[Worker]) -> list[Any]:
