@@ -33,7 +33,7 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[str]]) -> None
     """Print one table; what begins with a digit stands at the right."""
     table = Table(title=title or None, title_justify="left")
     for column, name in enumerate(head):
-        numbers = any(row[column][:1].isdigit() for row in rows)
+        numbers = all(row[column][:1].isdigit() or row[column] in ("", "-") for row in rows)
         table.add_column(name, justify="right" if numbers else "left")
     for row in rows:
         table.add_row(*map(Text, row))

@@ -16,10 +16,10 @@ import ctypes
 import gc
 import multiprocessing
 import os
-import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from itertools import count, cycle
 from random import Random
@@ -169,19 +169,19 @@ def soak(minutes: float, rate: float) -> list[str]:
         for made, first, many in ((Threads, 0, THREADS), (Tasks, THREADS, TASKS)):
             side = clients.enter_context(made())
             healthy = Target(_opened(clients, side, server.url("echo")), f"healthy, {side.name}")
-            faulty = cycle(
+            faulty = [
                 Target(_opened(clients, side, one.url, circuit_breaker=None), f"{one}, {side.name}", False, FAULTY_TIMEOUT)
                 for one in known
                 if one.mode != UNFAIR
-            )
+            ]
             turns = [turns_of(first + number, start, minutes * 60, rate) for number in range(many)]
-            workers.append((side, [paced(side, healthy, faulty, tally, each, dice) for each in turns]))
+            others = cycle(faulty)
+            workers.append((side, [paced(side, healthy, others, tally, each, dice) for each in turns]))
         (threads, blocking), (tasks, awaited) = workers
-        with peak(0.5, tasks.loop) as highest:
-            other = threading.Thread(target=threads.run, args=[blocking])
-            other.start()
+        with peak(0.5, tasks.loop) as highest, ThreadPoolExecutor(1) as other:
+            running = other.submit(threads.run, blocking)
             tasks.run(awaited)
-            other.join()
+            running.result()
         clients.close()
         quiet(outside, 10.0)
         gc.collect()
