@@ -225,7 +225,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=100_000, help="of the last drill")
     parser.add_argument("--outage", type=float, default=30.0, metavar="SECONDS")
     parser.add_argument("--rounds", type=int, default=50, help="of kill -9")
-    parser.add_argument("--pages", type=int, default=1000, help="of each web server, and events of each sharing process")
+    parser.add_argument(
+        "--pages", type=int, default=1000, help="of each web server, and events of each sharing process"
+    )
     parser.add_argument("--only", nargs="+", default=[], metavar="DRILL", help="such as ends, servers, killed")
 
 

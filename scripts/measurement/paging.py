@@ -6,17 +6,17 @@ A page must make as few requests as can be: one for each 25 keys.
 from __future__ import annotations
 
 import argparse
-import asyncio
 import math
 import statistics
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Any
 
 from .figures import console, show, timed, verdict
-from .server import CHUNK, serving
+from .server import CHUNK, Server, serving
 from .sides import SIDES, Side, Worker
 
-Render = list[Worker]
+Figures = tuple[float, float]
 
 
 def renders(side: Side, client: Any, keys: list[str]) -> Iterator[tuple[str, Any, Any]]:
@@ -38,10 +38,10 @@ def renders(side: Side, client: Any, keys: list[str]) -> Iterator[tuple[str, Any
             made.prefetch(keys)
         return made
 
-    def apart() -> Render:
+    def apart() -> list[Worker]:
         return [fetched([key]) for key in keys]
 
-    def together() -> Render:
+    def together() -> list[Worker]:
         made = page()
         return [shared(made, [key]) for key in keys]
 
@@ -59,32 +59,36 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--latency", type=float, nargs="+", default=[0.0, 0.02], metavar="SECONDS", help="of the API")
 
 
+def measure(
+    side: Side, server: Server, latency: float, keys: list[str], rounds: int
+) -> Iterator[tuple[str, Figures, Figures]]:
+    """Requests of a render and the median of its seconds, each for itself and as a page; the first one is left out."""
+    url = server.url("echo", latency * 1000)
+    with side, side.opened(lambda: side.client("WS", "key", base_url=url, timeout=10)) as client:
+
+        def figures(workers: Callable[[], list[Worker]]) -> Figures:
+            side.run(workers())
+            before = server.counts()[0]
+            took = [timed(lambda: side.run(workers()))[0] for _ in range(rounds)]
+            return (server.counts()[0] - before) / rounds, statistics.median(took)
+
+        for way, fetches, page in renders(side, client, keys):
+            yield way, figures(fetches), figures(page)
+
+
 def run(options: argparse.Namespace) -> int:
-    """Requests of a render, and the median of its time; the first render, which connects, is left out."""
+    """Every way at every latency."""
     keys = [f"key-{number}" for number in range(options.components)]
     rows: list[list[str]] = []
     broken: list[str] = []
     with serving() as server:
-        for latency in options.latency:
-            for made in SIDES:
-                with made() as side, side.opened(
-                    lambda: side.client("WS", "key", base_url=server.url("echo", latency * 1000), timeout=10)
-                ) as client:
-                    for way, *kinds in renders(side, client, keys):
-                        figures: list[tuple[float, float]] = []
-                        for workers in kinds:
-                            side.run(workers())
-                            before = server.counts()[0]
-                            took = [timed(lambda: side.run(workers()))[0] for _ in range(options.rounds)]
-                            requests = (server.counts()[0] - before) / options.rounds
-                            figures.append((requests, statistics.median(took)))
-                        (many, slow), (few, fast) = figures
-                        numbers = (f"{many:g}", f"{slow * 1000:.1f}", f"{few:g}", f"{fast * 1000:.1f}")
-                        rows.append([f"{latency * 1000:g} ms", way, *numbers, f"{fast / slow:.2f}"])
-                        if few != math.ceil(len(keys) / CHUNK):
-                            broken.append(f"{way}: {few:g} requests for {len(keys)} keys of a page")
+        for latency, made in product(options.latency, SIDES):
+            for way, (many, slow), (few, fast) in measure(made(), server, latency, keys, options.rounds):
+                numbers = (f"{many:g}", f"{slow * 1000:.1f}", f"{few:g}", f"{fast * 1000:.1f}", f"{fast / slow:.2f}")
+                rows.append([f"{latency * 1000:g} ms", way, *numbers])
+                if few != math.ceil(len(keys) / CHUNK):
+                    broken.append(f"{way}: {few:g} requests for {len(keys)} keys of a page")
     show("", ["latency", "components", "fetches: requests", "ms", "page: requests", "ms", "ratio"], rows)
-    console().print(
-        f"{len(keys)} components, medians of {options.rounds}; requests as few as can be: {'no' if broken else 'yes'}"
-    )
+    as_few = "no" if broken else "yes"
+    console().print(f"{len(keys)} components, medians of {options.rounds}; requests as few as can be: {as_few}")
     return verdict(broken)

@@ -170,7 +170,9 @@ def soak(minutes: float, rate: float) -> list[str]:
             side = clients.enter_context(made())
             healthy = Target(_opened(clients, side, server.url("echo")), f"healthy, {side.name}")
             faulty = [
-                Target(_opened(clients, side, one.url, circuit_breaker=None), f"{one}, {side.name}", False, FAULTY_TIMEOUT)
+                Target(
+                    _opened(clients, side, one.url, circuit_breaker=None), f"{one}, {side.name}", False, FAULTY_TIMEOUT
+                )
                 for one in known
                 if one.mode != UNFAIR
             ]
