@@ -47,6 +47,10 @@ class Threads:
         """What each of the workers returned, all of them at once."""
         return list(self._threads.map(_drive, workers))
 
+    def here(self, worker: Worker) -> Any:
+        """What one worker returned, in the calling thread."""
+        return _drive(worker)
+
     def sleep(self, seconds: float) -> None:
         """To be yielded, as everything that takes time."""
         time.sleep(max(0.0, seconds))
@@ -82,6 +86,10 @@ class Tasks:
             return await asyncio.gather(*map(_drive_async, workers))
 
         return self._runner.run(together())
+
+    def here(self, worker: Worker) -> Any:
+        """What one worker returned; the loop is that of the calling thread."""
+        return self._runner.run(_drive_async(worker))
 
     def sleep(self, seconds: float) -> Awaitable[None]:
         """To be yielded, as everything that takes time."""
