@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import time
+from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
@@ -210,7 +211,7 @@ def many(count: int) -> Iterator[Row]:
     with receiving() as at, at.client() as client:
         made = [event_programs.event(f"visitor-{number}") for number in range(count)]
         before, reporter = resident(), client.reporter(queue_size=count)
-        put, _ = timed(lambda: [reporter.put(event) for event in made])
+        put, _ = timed(lambda: deque(map(reporter.put, made)))
         sent, _ = timed(lambda: reporter.flush(600))
         reporter.close()
         note = (

@@ -470,12 +470,11 @@ def check_response(case: tuple[int, Response]) -> str:
 
 
 def check_error(error: PersonalizeError) -> None:
-    """It shows no secret, can be pickled, and says what is so."""
+    """It shows no secret, can be pickled, and is what it says."""
     shown = f"{error}{error!r}"
     hold(API_KEY not in shown and VISITOR not in shown, "an error shows a secret")
     back = pickle.loads(pickle.dumps(error))  # noqa: S301 -- read is what this line has written, nothing from outside
     hold(type(back) is type(error) and str(back) == str(error) and vars(back) == vars(error), "pickled, it is another")
-    hold(isinstance(error.retryable, bool), "retryable or not")
     if isinstance(error, APIError):
         hold(400 <= error.status < 600, "an APIError for no error")
     if isinstance(error, RateLimited) and error.retry_after is not None:

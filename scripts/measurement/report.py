@@ -133,14 +133,14 @@ def draw(samples: Samples, path: Path) -> None:
     matplotlib.rcParams.update({"svg.hashsalt": "bench", "font.size": 9, "text.color": INK, "axes.labelcolor": INK})
     pyplot: Any = import_module("matplotlib.pyplot")
     figure, axes = pyplot.subplots(2, 2, figsize=(11, 7), layout="constrained", facecolor="white")
-    cpu, rate = ("CPU a call, less is better", "cpu"), ("requests/s, more is better", "requests")
-    panels = ((*cpu, "sync", ONE, 1), (*cpu, "sync", MANY, 1), (*rate, "sync", ONE, 16), (*rate, "async", ONE, 64))
-    for axis, (title, what, *setting) in zip(axes.flat, panels, strict=True):
+    titles = {"cpu": "CPU a call, less is better", "requests": "requests/s, more is better"}
+    settings = [("sync", ONE, 1), ("sync", MANY, 1), ("sync", ONE, 16), ("async", ONE, 64)]
+    for axis, setting, what in zip(axes.flat, settings, ("cpu", "cpu", "requests", "requests"), strict=True):
         chosen = bench.Setting(*setting)
         found = {case[0]: bench.against_httpx(samples, case, what) for case in samples if case[1] == chosen}
         bars = [(client, *one) for client, one in found.items() if one]
         # The highest first, so that it lies at the foot.
-        _panel(axis, f"{chosen}\n{title}", sorted(bars, key=lambda bar: bar[1], reverse=what == "cpu"))
+        _panel(axis, f"{chosen}\n{titles[what]}", sorted(bars, key=lambda bar: bar[1], reverse=what == "cpu"))
     figure.suptitle("Ratios to hand-written httpx (1, dashed); medians of rounds, lines from least to most")
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

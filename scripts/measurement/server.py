@@ -24,6 +24,7 @@ from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import certifi
 import trustme
@@ -218,7 +219,8 @@ def serving(*, apart: bool = False) -> Generator[Server]:
             if cores:
                 os.sched_setaffinity(0, cores[1])
             try:
-                yield Server(*pipe.recv(), str(path), cores is not None, pipe)
+                plain, tls, distant = pipe.recv()
+                yield Server(plain, tls, distant, str(path), cores is not None, pipe)
             finally:
                 if cores:
                     os.sched_setaffinity(0, mine)
@@ -271,8 +273,8 @@ def faults() -> Generator[list[Fault]]:
     with beside(_serve_faults) as pipe, tempfile.NamedTemporaryFile(suffix=".pem") as bundle:
         found, pem = pipe.recv()
         Path(bundle.name).write_bytes(pem)
-        os.environ["SSL_CERT_FILE"] = bundle.name
-        yield found
+        with patch.dict(os.environ, SSL_CERT_FILE=bundle.name):
+            yield found
 
 
 def _serve_faults(pipe: Any) -> None:

@@ -111,7 +111,7 @@ class Tasks:
 
 
 Side = Threads | Tasks
-SIDES: tuple[type[Threads], type[Tasks]] = (Threads, Tasks)
+SIDES: tuple[type[Threads] | type[Tasks], ...] = (Threads, Tasks)
 
 
 async def cancelled_after(call: Awaitable[Any], seconds: float) -> Any:

@@ -21,6 +21,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import count, cycle
 from random import Random
 from typing import Any
@@ -166,8 +167,9 @@ def soak(minutes: float, rate: float) -> list[str]:
         outside = held()
         start, dice = time.monotonic() + 1, dice_of(minutes)
         workers: list[tuple[Side, list[Worker]]] = []
-        for made, first, many in ((Threads, 0, THREADS), (Tasks, THREADS, TASKS)):
-            side = clients.enter_context(made())
+        sides: list[Side] = [Threads(), Tasks()]
+        for side, first, many in zip(sides, (0, THREADS), (THREADS, TASKS), strict=True):
+            clients.enter_context(side)
             healthy = Target(_opened(clients, side, server.url("echo")), f"healthy, {side.name}")
             faulty = [
                 Target(
@@ -294,7 +296,7 @@ def forked(url: str, calls: int) -> Tally:
 def race(calls: int) -> list[str]:
     """Half of the calls from threads, half from tasks, each worker with a client of its own and no retries."""
     with serving() as server:
-        tallies = _timed({side.name: lambda side=side: racing(side(), server.race, calls // 2) for side in SIDES})
+        tallies = _timed({side.name: partial(racing, side(), server.race, calls // 2) for side in SIDES})
         crossed = server.counts()[1]
     console().print(f"pieces of requests that met a closed connection: {crossed:,}")
     found = [f"{name}: {what}" for name, tally in tallies.items() for what in tally.broken()]

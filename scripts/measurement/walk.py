@@ -14,8 +14,9 @@ from pathlib import Path
 from types import CodeType, FrameType
 from typing import Any
 
-import moengage_personalize
 import moengage_personalize_api
+
+import moengage_personalize
 
 from .figures import verdict
 from .server import SOLO, serving
@@ -70,11 +71,10 @@ def walked(side: Side) -> tuple[list[tuple[int, Function]], Counter[Function]]:
         found = yield client.fetch(SOLO[0], customer_id="user_8821")
         assert found.value(SOLO[0], "Title", "") == f"Title of {SOLO[0]}"
 
-    with serving() as server, side:
-        with side.opened(lambda: side.client("WS", "key", base_url=server.url(), timeout=10)) as client:
-            for _ in range(3):
-                side.here(worker(client))
-            return trace(lambda: side.here(worker(client)))
+    with serving() as server, side, side.opened(lambda: side.client("WS", "key", base_url=server.url())) as client:
+        for _ in range(3):
+            side.here(worker(client))
+        return trace(lambda: side.here(worker(client)))
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
