@@ -65,7 +65,7 @@ SHOWN = 2_000  # characters of an input
 KINDS_OF_FAILURE = 10  # told apart by where they were raised
 SEED_SIZE = 2**14  # bytes of what a mode sends, at most
 KEYS = ("homepage-banner", "promo-strip", "cart-upsell")
-VISITOR, API_KEY = "user_8821", "the-key-of-the-fuzzer"
+VISITOR, MAIL, API_KEY = SECRETS = ("user_8821", "jane@example.com", "the-key-of-the-fuzzer")
 
 # ---- What knows the names inside the rooms ---------------------------------------------------------------------------
 
@@ -229,7 +229,9 @@ GOOD = Response(200, {}, dumped({"experiences": {KEYS[1]: experience(KEYS[1])}})
 @cache
 def responses() -> tuple[Response, ...]:
     """Good ones most often; and one that repeats what was sent, as it should not."""
-    secrets = dumped({"title": f"Bad key {API_KEY}", "description": f"{VISITOR} may not, {API_KEY}", "code": "E1"})
+    secrets = dumped(
+        {"title": f"Bad key {API_KEY}", "description": f"{VISITOR} {MAIL} may not, {API_KEY}", "code": "E1"}
+    )
     found = [response for sent in recorded().values() if (response := read_by_the_book(sent))]
     good = [response for response in found if response.status == 200]
     refused = [Response(status, {}, secrets.encode()) for status in (400, 401, 403, 404, 429, 500, 503)]
@@ -441,7 +443,7 @@ class Watch(logging.Handler):
     """Looks at what is logged instead of writing it."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        hold(API_KEY not in record.getMessage() and VISITOR not in record.getMessage(), "a log line shows a secret")
+        check_text(record.getMessage())
 
 
 logging.getLogger("moengage_personalize").addHandler(Watch())
@@ -456,23 +458,28 @@ def make_response(dice: Random) -> tuple[int, Response]:
 
 def check_response(case: tuple[int, Response]) -> str:
     """Fetch it, use all that comes of it, and say what it was."""
-    keys, response = ASKED[case[0]], case[1]
-    client = client_with(response)
+    keys, client = ASKED[case[0]], client_with(case[1])
+    visitor: Any = {"customer_id": VISITOR, "user_identifiers": {"u_em": MAIL}}
     try:
-        found = client.fetch(keys, customer_id=VISITOR)
+        found = client.fetch(keys, **visitor)
     except PersonalizeError as error:
         check_error(error)
-        touch(client.fetch_or_empty(keys, customer_id=VISITOR, timeout=0.02))  # with what the client has learnt
+        touch(client.fetch_or_empty(keys, **visitor, timeout=0.02))  # with what the client has learnt
         return type(error).__name__
     touch(found)
     reasons = {found.reason(key) for key in KEYS}
     return "value, some malformed" if "malformed" in reasons else "value" if "served" in reasons else "value, empty"
 
 
+def check_text(text: str) -> None:
+    """It may stand in a log: no secret, and nothing that a terminal would obey."""
+    hold(not any(secret in text for secret in SECRETS), "a text shows a secret")
+    hold(text.isprintable(), "a text holds what cannot be printed")
+
+
 def check_error(error: PersonalizeError) -> None:
     """It shows no secret, can be pickled, and is what it says."""
-    shown = f"{error}{error!r}"
-    hold(API_KEY not in shown and VISITOR not in shown, "an error shows a secret")
+    check_text(f"{error}{error!r}")
     back = pickle.loads(pickle.dumps(error))  # noqa: S301 -- read is what this line has written, nothing from outside
     hold(type(back) is type(error) and str(back) == str(error) and vars(back) == vars(error), "pickled, it is another")
     if isinstance(error, APIError):

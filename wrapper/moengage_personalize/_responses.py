@@ -1,11 +1,14 @@
-"""Answers that refuse: status, headers and the API's own words become an error of our tree.
+"""What a refusal by the API becomes: an error of our tree, and when to come back.
 
-Law of this module: an answer may repeat what was sent, so that what no error text may hold is struck out first.
+The status and the headers decide which error it is; the body only supplies words. These words may repeat what was sent,
+in any spelling, so that of them an error text holds only what cannot: a title that the API documents, and a code of the
+documented shape. All of them stand on the error itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
@@ -22,13 +25,9 @@ from ._errors import (
     PersonalizeError,
     RateLimit,
     RateLimited,
-    Secrets,
     ServerError,
 )
 from ._messages import Response
-from ._reporting._batches import Batch
-from ._request import FetchRequest
-from ._settings import Credentials
 
 # https://www.moengage.com/docs/api/experiences/fetch-experience (responses); 403 and 429 come from gateways.
 CLASSES: dict[int, type[APIError]] = {
@@ -37,8 +36,14 @@ CLASSES: dict[int, type[APIError]] = {
     403: PermissionDenied,
     429: RateLimited,
 }
+# The titles that the API documents, the only ones that stand in an error text; another may repeat what was sent.
+# https://www.moengage.com/docs/api/experiences/fetch-experience (examples of 400 and 401)
+TITLES = frozenset({"Authentication required", "Invalid Field Value", "Malformed JSON", "Request Error"})
+# The shape of the documented code, GvHogFKc: "opaque, server-assigned", to be told to the support. Eight letters and
+# digits, some of them large and some small, as no name, number, address, UUID, mail address or key of a workspace is.
+CODE = re.compile(r"(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9]{8}", re.ASCII)
+WORDS_KEPT = 500  # characters of each field
 LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-WORDS_KEPT = 500  # characters
 MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138
 
 
@@ -51,9 +56,15 @@ class ErrorBody:
     code: object
 
 
-def error_from_response(answer: Response, words: ErrorBody, secrets: Secrets) -> PersonalizeError:
-    """The error that an answer other than 200 stands for."""
-    status = answer.status
+def error_from_response(response: Response, body: ErrorBody, *, strict: bool = False) -> PersonalizeError:
+    """The error that an answer other than 200 stands for.
+
+    Args:
+        response: the answer.
+        body: what its body says, if anything.
+        strict: for development and tests: the error text holds the API's own words, whatever they repeat.
+    """
+    status = response.status
     kind = ServerError if 500 <= status < 600 else CLASSES.get(status, APIError)
     try:
         phrase = HTTPStatus(status).phrase
@@ -61,33 +72,30 @@ def error_from_response(answer: Response, words: ErrorBody, secrets: Secrets) ->
         phrase = "a status without a name"
     if not 400 <= status < 600:
         return MalformedResponse(f"expected status 200, got {status} {phrase}", status=status)
-    struck = sorted(secrets(), key=len, reverse=True)
-    title, description, code = (_cleaned(word, struck) for word in (words.title, words.description, words.code))
-    said = ": ".join(word for word in (title or phrase, description) if word)
+    title, description, code = map(_kept, (body.title, body.description, body.code))
+    text = title if title and (strict or title in TITLES) else phrase
+    if strict and description:
+        text += f": {description}"
+    if code and (strict or CODE.fullmatch(code)):
+        text += f" (code {code})"
     error = kind(
-        f"expected status 200, got {status} {said}{f' (code {code})' if code else ''}",
+        f"expected status 200, got {status} {printable(text)}",
         status=status,
         title=title,
         description=description,
         code=code,
-        rate_limit=rate_limit(answer.headers),
+        rate_limit=rate_limit(response.headers),
     )
     if isinstance(error, RateLimited):
-        error.retry_after = _retry_after(answer.headers)
+        error.retry_after = _retry_after(response.headers)
     return error
 
 
-def secrets(credentials: Credentials, *others: FetchRequest | Batch) -> Iterator[str]:
-    """What no error text may repeat: the key, and what tells of those who are asked about."""
-    yield credentials.api_key
-    yield credentials.token
-    for other in others:
-        yield from other.secrets()
-
-
-def limits(headers: Mapping[str, str]) -> dict[str, str]:
-    """The headers that `rate_limit` reads, to be kept without the others."""
-    return {name: headers[name] for name in LIMITS if name in headers}
+def printable(text: str) -> str:
+    """Text with what cannot be printed escaped, so that no answer moves a cursor or begins a line of a log."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
 
 
 def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
@@ -132,9 +140,7 @@ def _date(text: str) -> float | None:
         return None
 
 
-def _cleaned(word: object, secrets: Iterable[str]) -> str | None:
+def _kept(word: object) -> str | None:
     if not isinstance(word, str) or not word:
         return None
-    for secret in secrets:
-        word = word.replace(secret, "[redacted]")
     return word if len(word) <= WORDS_KEPT else f"{word[:WORDS_KEPT]}..."

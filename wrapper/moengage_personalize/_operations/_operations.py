@@ -5,23 +5,55 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 from .. import _generated
+from .._arguments import check_whole, short_repr
 from .._base import BaseClient
 from .._call import Flow
 from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Response, Transport
 from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, OnDrop, Reporter, batches, settle
-from .._responses import secrets
-from .._run import SIDE_BY_SIDE, raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
-from .._settings import check_whole
+from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
 from ..events import ExperienceEvent
-from ._metadata import ExperienceMetadata, listed, statuses
+from ._metadata import ExperienceMetadata, check_statuses, metadata_query, read_metadata
+
+MAX_WARM = 16  # connections
+
+T = TypeVar("T")
 
 
-class Operations(BaseClient[Transport]):
+class BaseOperations(BaseClient[T]):
+    """What both clients make of the arguments of these operations."""
+
+    def _begin_metadata(
+        self, status: str | Iterable[str] | None, timeout: float | None
+    ) -> Flow[list[ExperienceMetadata]]:
+        call = self._begin(timeout, self._metadata_policy)
+
+        def read(response: Response) -> list[ExperienceMetadata]:
+            return read_metadata(response, strict=self._strict)
+
+        return call(self._endpoints.metadata.request(b"", metadata_query(check_statuses(status))), read)
+
+    def _begin_warm(self, connections: int, timeout: float | None) -> list[Flow[list[ExperienceMetadata]]]:
+        if check_whole("connections", connections, 1) > MAX_WARM:
+            raise ConfigurationError(f"expected connections to be at most {MAX_WARM}, got {short_repr(connections)}")
+        return [self._begin_metadata(None, timeout) for _ in range(connections)]
+
+    def _begin_report(
+        self, events: Iterable[ExperienceEvent], timeout: float | None
+    ) -> tuple[list[Batch], list[Flow[object]]]:
+        call = self._begin(timeout, self._events_policy)
+        read = partial(_generated.read_json, strict=self._strict)
+        made = batches(events)
+        return made, [
+            call(self._endpoints.events.request(_generated.events_body(batch.elements)), read) for batch in made
+        ]
+
+
+class Operations(BaseOperations[Transport]):
     """What PersonalizeClient does beside fetching."""
 
     @redact_traceback
@@ -40,7 +72,7 @@ class Operations(BaseClient[Transport]):
 
         https://www.moengage.com/docs/api/experiences/fetch-experience-metadata
         """
-        return unwrap(run(self._transport, _begin_metadata(self, status, timeout)))
+        return unwrap(run(self._transport, self._begin_metadata(status, timeout)))
 
     @redact_traceback
     def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
@@ -54,7 +86,7 @@ class Operations(BaseClient[Transport]):
             ConfigurationError: another number of connections; nothing was sent.
             PersonalizeError: not one request brought an answer, retries included; such as AuthenticationFailed.
         """
-        raise_if_all_failed(run_all(self._transport, _begin_warm(self, connections, timeout)))
+        raise_if_all_failed(run_all(self._transport, self._begin_warm(connections, timeout)))
 
     @redact_traceback
     def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
@@ -70,7 +102,7 @@ class Operations(BaseClient[Transport]):
 
         https://www.moengage.com/docs/api/experiences/track-experience-events
         """
-        asked, flows = _begin_report(self, events, timeout)
+        asked, flows = self._begin_report(events, timeout)
         settle(asked, run_all(self._transport, flows))
 
     @redact_traceback
@@ -100,7 +132,7 @@ class Operations(BaseClient[Transport]):
         return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
 
 
-class AsyncOperations(BaseClient[AsyncTransport]):
+class AsyncOperations(BaseOperations[AsyncTransport]):
     """What AsyncPersonalizeClient does beside fetching."""
 
     @redact_traceback_async
@@ -108,17 +140,17 @@ class AsyncOperations(BaseClient[AsyncTransport]):
         self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
     ) -> list[ExperienceMetadata]:
         """List the server-side experiences of the workspace: as PersonalizeClient.metadata."""
-        return unwrap(await run_async(self._transport, _begin_metadata(self, status, timeout)))
+        return unwrap(await run_async(self._transport, self._begin_metadata(status, timeout)))
 
     @redact_traceback_async
     async def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
         """Open connections before the first page: as PersonalizeClient.warm, for the loop that it is awaited in."""
-        raise_if_all_failed(await run_all_async(self._transport, _begin_warm(self, connections, timeout)))
+        raise_if_all_failed(await run_all_async(self._transport, self._begin_warm(connections, timeout)))
 
     @redact_traceback_async
     async def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
         """Report events now: as PersonalizeClient.report_events."""
-        asked, flows = _begin_report(self, events, timeout)
+        asked, flows = self._begin_report(events, timeout)
         settle(asked, await run_all_async(self._transport, flows))
 
     @redact_traceback
@@ -133,37 +165,3 @@ class AsyncOperations(BaseClient[AsyncTransport]):
     ) -> AsyncReporter:
         """Make what reports events in the background, from a task: as PersonalizeClient.reporter."""
         return AsyncReporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
-
-
-def _begin_metadata(
-    client: BaseClient[Any], status: str | Iterable[str] | None, timeout: float | None
-) -> Flow[list[ExperienceMetadata]]:
-    call = client._begin(timeout, client._metadata_policy)
-    hidden = partial(secrets, client._settings.credentials)
-
-    def read(response: Response) -> list[ExperienceMetadata]:
-        return listed(_generated.read_json(response, hidden))
-
-    return call(_generated.metadata(client._settings, statuses(status)), read=read)
-
-
-def _begin_warm(
-    client: BaseClient[Any], connections: int, timeout: float | None
-) -> list[Flow[list[ExperienceMetadata]]]:
-    if check_whole("connections", connections, 1) > SIDE_BY_SIDE:
-        raise ConfigurationError(f"expected connections to be at most {SIDE_BY_SIDE}, got {connections!r}")
-    return [_begin_metadata(client, None, timeout) for _ in range(connections)]
-
-
-def _begin_report(
-    client: BaseClient[Any], events: Iterable[ExperienceEvent], timeout: float | None
-) -> tuple[list[Batch], list[Flow[object]]]:
-    call = client._begin(timeout, client._events_policy)
-    made = batches(events)
-    return made, [
-        call(
-            _generated.report(client._settings, batch.elements),
-            read=partial(_generated.read_json, secrets=partial(secrets, client._settings.credentials, batch)),
-        )
-        for batch in made
-    ]

@@ -11,8 +11,8 @@ from threading import Lock
 
 from attrs import frozen
 
+from .._arguments import check_seconds, check_whole
 from .._errors import ConfigurationError
-from .._settings import check_seconds, check_whole
 from ._fork import register_after_fork
 
 GROWTH = 40.0  # a pause is this part of the outage so far: 1.5 s after a minute

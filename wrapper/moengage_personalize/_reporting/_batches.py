@@ -27,12 +27,6 @@ class Batch:
     elements: tuple[dict[str, Any], ...]
     events: tuple[ExperienceEvent, ...]
 
-    def secrets(self) -> Iterator[str]:
-        """What tells of the visitors, and no error text may repeat."""
-        for event in self.events:
-            yield event.customer_id
-            yield from (value for value in (event.user_attributes or {}).values() if isinstance(value, str) and value)
-
 
 def batches(given: Iterable[ExperienceEvent]) -> list[Batch]:
     """The requests that report these events, in their order; the same event is reported once."""

@@ -18,10 +18,10 @@ from queue import Empty, SimpleQueue
 from threading import Lock, Thread
 from typing import Any, Self
 
+from .._arguments import check_seconds, check_whole
 from .._errors import ConfigurationError, PersonalizeError
 from .._policy import register_after_fork
 from .._redact import redact_traceback
-from .._settings import check_seconds, check_whole
 from .._spool._spool import Spool, check_spool
 from ..events import ExperienceEvent
 from ._item import OnDrop, ReporterStats

@@ -18,3 +18,8 @@ def make_transport(http_client: Any) -> Transport:
 def make_async_transport(http_client: Any) -> AsyncTransport:
     """As `make_transport`, awaited."""
     return AsyncPooledTransport(http_client)
+
+
+def as_httpx_transport(transport: Any) -> Any:
+    """An httpx transport around one of ours."""
+    return None

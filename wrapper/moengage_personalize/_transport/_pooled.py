@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Sequence
 from queue import Empty, SimpleQueue
 from weakref import ref
 
@@ -96,6 +97,10 @@ class PooledTransport:
             return no_answer(error, deadline)
         finally:
             here.slots.put(slot)
+
+    def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Perform several."""
+        return [self.perform(request) for request in requests]
 
     def close(self) -> None:
         """Close the connections, if they are our own."""

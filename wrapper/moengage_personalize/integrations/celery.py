@@ -18,12 +18,12 @@ from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.result import AsyncResult
 
+from .._arguments import check_seconds
 from .._client import PersonalizeClient
 from .._errors import ConfigurationError, ConnectionFailed, EventsNotAccepted, InvalidRequestError
 from .._json import is_list
 from .._redact import redact_traceback
 from .._reporting._schedule import pause_after
-from .._settings import check_seconds
 from ..events import ExperienceEvent
 from ._batch import deliver
 
