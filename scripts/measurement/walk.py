@@ -7,6 +7,7 @@ how often it is called. At most 55 functions in at most 16 files may be needed f
 from __future__ import annotations
 
 import argparse
+import inspect
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -42,19 +43,19 @@ def trace(call: Callable[[], Any]) -> tuple[list[tuple[int, Function]], Counter[
     """Each function of ours at its first call, with its depth, and how often each was called."""
     lines: list[tuple[int, Function]] = []
     times: Counter[Function] = Counter()
-    frames: list[FrameType] = []  # one of a generator or a coroutine is entered again and again
 
     def profile(frame: FrameType, event: str, _: object) -> None:
         found = function(frame.f_code) if event == "call" else None
-        if found is None or any(frame is one for one in frames):
+        if found is None:
             return
-        frames.append(frame)
         if found not in times:
             depth, above = 0, frame.f_back
             while above is not None:
                 depth, above = depth + (function(above.f_code) is not None), above.f_back
             lines.append((depth, found))
-        times[found] += 1
+        # A generator or coroutine is entered again and again, and was called once.
+        again = frame.f_code.co_flags & (inspect.CO_GENERATOR | inspect.CO_COROUTINE)
+        times[found] = 1 if again else times[found] + 1
 
     sys.setprofile(profile)
     try:
