@@ -17,28 +17,33 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from statistics import median
 from typing import Any
 
 from attrs import Factory, define, frozen
 
+from moengage_personalize import PersonalizeClient
+
 from . import report
 from .clients import (
     AIOHTTP,
+    CLIENTS,
     FLOOR,
     GENERATED,
     HTTPX,
-    MAKERS,
     MANY,
     ONE,
     OURS,
     PYREQWEST,
     SPLIT,
+    Client,
     Payload,
     Target,
     Values,
-    maker,
+    installed,
+    settings,
 )
 from .figures import percentile, show, verdict
 from .fresh import measured
@@ -96,21 +101,21 @@ Samples = Mapping[Case, Sequence[Sample]]
 
 def chosen(quick: bool) -> Iterator[Case]:
     """All cases, or those that the goals need; clients that are not installed too."""
-    split = [Setting(side, load, 1, link) for side in MAKERS for load in (MANY, SPLIT) for link in (PLAIN, FAR)]
+    split = [Setting(side, load, 1, link) for side in CLIENTS for load in (MANY, SPLIT) for link in (PLAIN, FAR)]
     wanted: dict[Setting, set[str]] = {setting: {OURS} for setting in split if setting.side == "sync" or not quick}
-    every = set(MAKERS["sync"]) | set(MAKERS["async"])
+    every = set(CLIENTS["sync"]) | set(CLIENTS["async"])
     if quick:
         wanted[Setting("sync", ONE, 1)] = every
         wanted[Setting("sync", MANY, 1)] = wanted[Setting("async", ONE, 16)] = {HTTPX, GENERATED, OURS}
         wanted[Setting("sync", ONE, 16)] = {HTTPX, PYREQWEST, FLOOR, OURS}
         wanted[Setting("async", ONE, 64)] = {HTTPX, GENERATED, AIOHTTP, PYREQWEST, FLOOR, OURS}
     else:
-        alone = [Setting(side, load, 1, link) for side in MAKERS for load in (ONE, MANY) for link in (PLAIN, TLS)]
+        alone = [Setting(side, load, 1, link) for side in CLIENTS for load in (ONE, MANY) for link in (PLAIN, TLS)]
         many = [("sync", n) for n in (4, 16, 32)] + [("async", n) for n in (16, 64, 256)]
         wide = [Setting(side, ONE, width) for side, width in many]
-        wanted |= dict.fromkeys([*alone, *wide, *(Setting(side, ONE, 16, TLS) for side in MAKERS)], every)
+        wanted |= dict.fromkeys([*alone, *wide, *(Setting(side, ONE, 16, TLS) for side in CLIENTS)], every)
     for setting, clients in wanted.items():
-        for client in MAKERS[setting.side]:
+        for client in CLIENTS[setting.side]:
             if client in clients:
                 yield client, setting
 
@@ -127,12 +132,12 @@ class Tally:
     wrong: list[Values] = Factory(list[Values])
 
 
-def calls(call: Callable[[], Any], expected: Values, until: float, tally: Tally) -> Worker:
+def calls(call: Callable[[], Worker], expected: Values, until: float, tally: Tally) -> Worker:
     """Call until then, and at least once."""
     while True:
         started = time.perf_counter()
         try:
-            values = yield call()
+            values = yield from call()
             tally.seconds.append(time.perf_counter() - started)
             if values != expected:
                 tally.wrong.append(values)
@@ -142,7 +147,7 @@ def calls(call: Callable[[], Any], expected: Values, until: float, tally: Tally)
             return
 
 
-def measure(server: Server, setting: Setting, make: Callable[[Target], Any], seconds: float) -> Sample:
+def measure(server: Server, setting: Setting, client: Client, seconds: float) -> Sample:
     """Call for so long, and say what it took."""
     gc.collect()
     base_url = server.url(milliseconds=20 if setting.link == FAR else 0, tls=setting.link == TLS)
@@ -151,9 +156,10 @@ def measure(server: Server, setting: Setting, make: Callable[[Target], Any], sec
 
     def workers(lasting: float, tally: Tally) -> list[Worker]:
         until = time.perf_counter() + lasting
+        call = partial(client.call, target, opened)
         return [calls(call, setting.payload.expected, until, tally) for _ in range(setting.width)]
 
-    with made() as side, side.opened(lambda: make(target)) as call:
+    with made() as side, side.opened(lambda: client.make(target)) as opened:
         side.run(workers(WARM, Tally()))
         served, used, started = server.counts()[2], time.process_time(), time.perf_counter()
         side.run(workers(seconds, tally))
@@ -175,16 +181,15 @@ def measure(server: Server, setting: Setting, make: Callable[[Target], Any], sec
 
 def rounds(server: Server, wanted: Sequence[Case], count: int, seconds: float) -> dict[Case, list[Sample]]:
     """Each case in each round, except those that take too long."""
-    makers = {case: make for case in wanted if (make := maker(case[1].side, case[0]))}
-    samples: dict[Case, list[Sample]] = {case: [] for case in makers}
+    samples: dict[Case, list[Sample]] = {case: [] for case in wanted if installed(case[1].side, case[0])}
     long: set[Case] = set()
     for number in range(count):
-        for (client, setting), make in makers.items():
+        for client, setting in samples:
             if number >= FIRST and (client, setting) in long:
                 continue
             print(f"bench: round {number + 1} of {count}: {client}, {setting}", file=sys.stderr)
             started = time.perf_counter()
-            samples[client, setting].append(measure(server, setting, make, seconds))
+            samples[client, setting].append(measure(server, setting, CLIENTS[setting.side][client], seconds))
             if time.perf_counter() - started > LONG:
                 long.add((client, setting))
     return samples
@@ -292,12 +297,12 @@ def profile(server: Server, calls: int = 2_000) -> str:
     """The 25 functions that take most by themselves, for 1 and for 25 experiences; times are of all calls together."""
     parts = [f"{calls} calls. cProfile makes each call of a Python function slower: read shares, not times.\n"]
     for payload in (ONE, MANY):
-        with MAKERS["sync"][OURS][1](Target(server.url(), server.authority, payload)) as call:
-            call()
+        with PersonalizeClient(**settings(server.url())) as client:
+            client.fetch(payload.keys)
             profiler, text = cProfile.Profile(), io.StringIO()
             profiler.enable()
             for _ in range(calls):
-                call()
+                client.fetch(payload.keys)
             profiler.disable()
         pstats.Stats(profiler, stream=text).strip_dirs().sort_stats("tottime").print_stats(25)
         parts.append(f"---- {payload.name} ----\n{text.getvalue()}")

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from measurement import bench, clients, figures, report
-from measurement.clients import HTTPX, MAKERS, ONE, OURS
+from measurement.clients import CLIENTS, HTTPX, ONE, OURS
 from measurement.server import serving
+from measurement.sides import Threads, Worker
 
 README = report.README.read_text("utf-8")
 ALONE = bench.Setting("sync", ONE, 1)
@@ -96,10 +97,10 @@ def test_the_readme_shows_the_run_that_is_kept() -> None:
 def test_a_round_answers_as_the_server_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
     """Every client that is installed, ours among them, plain; calls for a moment only."""
     monkeypatch.setattr(bench, "WARM", 0.0)
-    every = [(client, bench.Setting(side, ONE, 2)) for side in MAKERS for client in MAKERS[side]]
+    every = [(client, bench.Setting(side, ONE, 2)) for side in CLIENTS for client in CLIENTS[side]]
     with serving() as server:
         samples = bench.rounds(server, every, 1, 0.01)
-    assert {(client, setting.side) for client, setting in samples} >= {(OURS, side) for side in MAKERS}
+    assert {(client, setting.side) for client, setting in samples} >= {(OURS, side) for side in CLIENTS}
     assert bench.broken(samples) == []
     assert all(taken[0].calls >= 2 for taken in samples.values())
     kept = report.values(samples, [], {}, [], quick=True)
@@ -109,10 +110,12 @@ def test_a_round_answers_as_the_server_has_it(monkeypatch: pytest.MonkeyPatch) -
 
 def test_a_wrong_answer_is_counted() -> None:
     tally = bench.Tally()
-    worker = bench.calls(lambda: None, ("Title of solo-000",), 0.0, tally)
-    next(worker)
-    with pytest.raises(StopIteration):
-        worker.send(("somebody else's",))
+
+    def call() -> Worker:
+        return (yield ("somebody else's",))
+
+    with Threads() as side:
+        side.run([bench.calls(call, ("Title of solo-000",), 0.0, tally)])
     assert (len(tally.seconds), tally.wrong) == (1, [("somebody else's",)])
 
 

@@ -6,6 +6,7 @@ import os
 import re
 from random import Random
 
+import mutated
 import pytest
 from hypothesis import HealthCheck, given, settings, strategies as st
 
@@ -13,7 +14,7 @@ from measurement import fuzz
 from moengage_personalize import PersonalizeError, RateLimited
 
 # Most come from a number, which is quick and covers much; the rest are drawn choice by choice, which is slow, but what
-# fails is made smaller. A million and more: scripts/measure fuzz.
+# fails is made smaller. A million and more: scripts/measure mutated.
 MORE = 5 if os.environ.get("CI") else 1
 EXAMPLES = {"response": 2_000 * MORE, "wire": 1_500 * MORE, "body": 400 * MORE}
 DRAWN = {"response": 150 * MORE, "wire": 200 * MORE, "body": 50 * MORE}
@@ -21,7 +22,7 @@ DRAWN = {"response": 150 * MORE, "wire": 200 * MORE, "body": 50 * MORE}
 
 def holds(name: str, dice: Random) -> None:
     """Whatever is no error of ours, or breaks a promise, is raised."""
-    make, check = fuzz.KINDS[name]
+    make, check = mutated.KINDS[name]
     check(make(dice))
 
 
@@ -30,7 +31,7 @@ def test_no_mutated_response_breaks_a_promise(name: str) -> None:
     @settings(max_examples=EXAMPLES[name], deadline=None, database=None)
     @given(case=st.integers(0, 2**40 - 1))
     def each(case: int) -> None:
-        holds(name, fuzz.dice_of(0, case))
+        holds(name, mutated.dice_of(0, case))
 
     each()
 
@@ -49,7 +50,7 @@ def test_a_broken_promise_is_found_and_can_be_repeated(monkeypatch: pytest.Monke
     def reads_nothing(_: object) -> str:
         raise KeyError("raw")
 
-    monkeypatch.setitem(fuzz.KINDS, "response", (fuzz.make_response, reads_nothing))
+    monkeypatch.setitem(mutated.KINDS, "response", (mutated.make_response, reads_nothing))
     report = fuzz.cases(7, 0, 50)
     (failure,) = report.failures.values()
     assert "KeyError('raw')" in failure
@@ -64,25 +65,25 @@ def test_a_promise_that_is_not_kept_is_seen() -> None:
     for field, wrong in (("retry_after", -1.0), ("status", 200)):
         error = RateLimited("refused", status=429)
         error.retry_after = 1.0
-        fuzz.check_error(error)
+        mutated.check_error(error)
         setattr(error, field, wrong)
-        with pytest.raises(fuzz.BrokenPromiseError):
-            fuzz.check_error(error)
-    with pytest.raises(fuzz.BrokenPromiseError, match="secret"):
-        fuzz.check_error(PersonalizeError(f"no such visitor: {fuzz.VISITOR}"))
+        with pytest.raises(mutated.BrokenPromiseError):
+            mutated.check_error(error)
+    with pytest.raises(mutated.BrokenPromiseError, match="secret"):
+        mutated.check_error(PersonalizeError(f"no such visitor: {mutated.VISITOR}"))
 
 
 def test_what_the_modes_of_the_fault_server_send_is_where_the_fuzzer_starts() -> None:
-    seeds = fuzz.recorded()
+    seeds = mutated.recorded()
     assert {"good", "good chunks", "surplus answer", "429", "half a JSON"} <= seeds.keys()
-    assert fuzz.recorded.__wrapped__() == seeds  # the same each time, or no case could be repeated
-    assert {response.status for response in fuzz.responses()} >= {200, 400, 401, 403, 404, 429, 500, 503}
+    assert mutated.recorded.__wrapped__() == seeds  # the same each time, or no case could be repeated
+    assert {response.status for response in mutated.responses()} >= {200, 400, 401, 403, 404, 429, 500, 503}
 
 
 def test_a_response_is_told_from_more_and_from_less() -> None:
-    whole = fuzz.recorded()["good"]
-    assert fuzz.parsed([whole])[0] == "kept"
-    assert fuzz.parsed([whole + b"HTTP"])[0] == fuzz.parsed([whole, b"HTTP"])[0] != "kept"
-    assert fuzz.parsed([whole[:-1]])[0] == "waits for more"
-    assert "Error" in fuzz.parsed([b"220 smtp.example.com ESMTP\r\n\r\n"])[0]
-    assert fuzz.parsed([fuzz.WIRE[-2]])[0] != "kept"
+    whole = mutated.recorded()["good"]
+    assert mutated.parsed([whole])[0] == "kept"
+    assert mutated.parsed([whole + b"HTTP"])[0] == mutated.parsed([whole, b"HTTP"])[0] != "kept"
+    assert mutated.parsed([whole[:-1]])[0] == "waits for more"
+    assert "Error" in mutated.parsed([b"220 smtp.example.com ESMTP\r\n\r\n"])[0]
+    assert mutated.parsed([mutated.WIRE[-2]])[0] != "kept"
