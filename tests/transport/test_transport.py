@@ -40,17 +40,26 @@ from moengage_personalize._messages import Request, Response
 from moengage_personalize._policy import _fork as _forked
 from moengage_personalize._transport import (
     PooledTransport,
-    _body as _content,
-    _dns as _resolve,
-    _origin as _pool,
-    _parser as _dialogue,
-    _protocol,
+    _async,
+    _body,
+    _dns,
+    _idle,
+    _origin,
+    _parser,
     _sync,
 )
 from moengage_personalize._transport._deadline import Deadline, shares
-from moengage_personalize._transport._exchange import written
-from moengage_personalize._transport._idle import Idle, readable
-from moengage_personalize._transport._parser import Dialogue, Epoch
+from moengage_personalize._transport._failures import (
+    DecodingError,
+    ExchangeError,
+    ExchangeTimeout,
+    ProtocolError,
+    ReadError,
+    StaleConnectionError,
+    TooLarge,
+)
+from moengage_personalize._transport._idle import IdlePool, readable
+from moengage_personalize._transport._parser import HTTP11Connection, PoolGeneration
 
 BODIES = st.binary(max_size=300)
 CHUNKS = st.lists(st.binary(min_size=1, max_size=50), max_size=5)
@@ -73,57 +82,55 @@ WHOLE = st.builds(
 )
 
 
-def heard(data: bytes, cuts: list[int]) -> Dialogue:
-    """One request, and this for its answer, in pieces."""
-    dialogue, content = Dialogue(Epoch()), _content.Content()
-    dialogue.begins()
-    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts)})
+def received(data: bytes, cuts: list[int] | None = None) -> HTTP11Connection:
+    """A connection that has sent one request, and read this, in pieces, until the response was whole."""
+    connection = HTTP11Connection(PoolGeneration())
+    connection.start_request()
+    edges = sorted({0, len(data), *(cut % (len(data) + 1) for cut in cuts or [])})
     for start, end in pairwise(edges):
-        if dialogue.hears(data[start:end], content, Deadline(5)):
+        if connection.receive_data(data[start:end]):
             break
-    return dialogue
+    return connection
 
 
-def blocking(here: socket.socket) -> _sync.Connection:
-    """A connection over this socket."""
-    stream = httpcore.NetworkStream()
-    stream.get_extra_info = {"socket": here}.get  # type: ignore[method-assign]
-    return _sync.Connection(stream, Epoch())
+def response(data: bytes) -> Response:
+    """The one response that this is."""
+    return received(data).response()
 
 
-def awaited() -> _protocol.AsyncConnection:
+def awaited() -> _async.AsyncConnection:
     """A connection that is not made yet, with a buffer of its own."""
-    return _protocol.AsyncConnection(Epoch(), memoryview(bytearray(64)))
+    return _async.AsyncConnection(PoolGeneration(), memoryview(bytearray(64)))
 
 
-def is_clean(data: bytes, cuts: list[int]) -> bool:
+def is_reusable(data: bytes, cuts: list[int] | None = None) -> bool:
     try:
-        return heard(data, cuts).clean
-    except (httpcore.LocalProtocolError, httpcore.RemoteProtocolError, _content.TooLarge):
+        return received(data, cuts).reusable
+    except ExchangeError:
         return False
 
 
 def test_informational_answers_without_end_are_too_many() -> None:
     early = b"HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
-    assert heard(early * _dialogue.INFORMATIONAL + with_length(b"{}"), []).clean
-    with pytest.raises(_content.TooLarge, match="more than 32 informational answers"):
-        heard(early * (_dialogue.INFORMATIONAL + 1), [])
+    assert received(early * _parser.INFORMATIONAL + with_length(b"{}"), []).clean
+    with pytest.raises(TooLarge, match="more than 32 informational answers"):
+        received(early * (_parser.INFORMATIONAL + 1), [])
 
 
 @given(answer=WHOLE, cuts=st.lists(st.integers(0)))
 def test_one_whole_answer_is_clean_however_it_was_cut(answer: bytes, cuts: list[int]) -> None:
-    assert is_clean(answer, cuts)
+    assert is_reusable(answer, cuts)
 
 
 # Empty lines before an answer are skipped, as HTTP has it, and are nobody's answer.
 @given(answer=WHOLE, surplus=st.binary(min_size=1).filter(lambda data: data.strip(b"\r\n")) | st.just(ANOTHER))
 def test_an_answer_with_anything_behind_it_is_not_clean(answer: bytes, surplus: bytes) -> None:
-    assert not is_clean(answer + surplus, [])
+    assert not is_reusable(answer + surplus, [])
 
 
 @given(answer=WHOLE, missing=st.integers(1, 400), cuts=st.lists(st.integers(0)))
 def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int]) -> None:
-    assert not is_clean(answer[: max(0, len(answer) - missing)], cuts)
+    assert not is_reusable(answer[: max(0, len(answer) - missing)], cuts)
 
 
 @pytest.mark.parametrize(
@@ -147,13 +154,13 @@ def test_half_an_answer_is_not_clean(answer: bytes, missing: int, cuts: list[int
     ],
 )
 def test_what_is_not_one_whole_answer_is_not_clean(answer: bytes) -> None:
-    assert not is_clean(answer, [])
+    assert not is_reusable(answer, [])
 
 
 @given(st.lists(st.binary(min_size=1), min_size=1))
 def test_no_bytes_do_more_than_be_unclean(pieces: list[bytes]) -> None:
     data = b"".join(pieces)
-    assert not is_clean(data, [len(piece) for piece in pieces])
+    assert not is_reusable(data, [len(piece) for piece in pieces])
 
 
 def test_the_end_of_a_connection_is_no_answer_and_tells_whether_it_lay_idle() -> None:
@@ -161,46 +168,46 @@ def test_the_end_of_a_connection_is_no_answer_and_tells_whether_it_lay_idle() ->
     for served in (False, True):
         dialogue.begins()
         if not served:
-            assert dialogue.hears(with_length(b"{}"), _content.Content(), deadline)
-    with pytest.raises(httpcore.RemoteProtocolError, match="without an answer"):
-        dialogue.hears(b"", _content.Content(), deadline)
+            assert dialogue.hears(with_length(b"{}"), _body.Content(), deadline)
+    with pytest.raises(ReadError, match="without an answer"):
+        dialogue.hears(b"", _body.Content(), deadline)
     assert deadline.stale
     dialogue, deadline = Dialogue(Epoch()), Deadline(5)
     dialogue.begins()
-    dialogue.hears(b"HTTP/1.1 200 OK\r\nContent-Le", _content.Content(), deadline)
-    with pytest.raises(httpcore.RemoteProtocolError, match="within its answer"):
-        dialogue.hears(b"", _content.Content(), deadline)
+    dialogue.hears(b"HTTP/1.1 200 OK\r\nContent-Le", _body.Content(), deadline)
+    with pytest.raises(ReadError, match="within its answer"):
+        dialogue.hears(b"", _body.Content(), deadline)
     assert not deadline.stale
 
 
 def test_what_comes_behind_an_answer_that_was_whole_ends_the_connection() -> None:
-    dialogue = heard(with_length(b"{}"), [])
+    dialogue = received(with_length(b"{}"), [])
     assert dialogue.clean
-    assert dialogue.hears(with_length(b"[]"), _content.Content(), Deadline(5))
+    assert dialogue.hears(with_length(b"[]"), _body.Content(), Deadline(5))
     assert not dialogue.clean
 
 
 def test_trailers_are_no_headers_and_have_a_limit() -> None:
     answer = with_chunks([b"{}"]).replace(b"Trailer: x", b"Content-Encoding: gzip")
-    assert [name for name, _ in heard(answer, []).headers] == [b"Transfer-Encoding"]
-    with pytest.raises(_content.TooLarge, match="headers or trailers of more than 102,400 bytes"):
-        heard(with_chunks([b"{}"]).replace(b"Trailer: x", b"Trailer: " + b"x" * 200_000), list(range(0, 300_000, 9999)))
+    assert [name for name, _ in received(answer, []).headers] == [b"Transfer-Encoding"]
+    with pytest.raises(TooLarge, match="headers or trailers of more than 102,400 bytes"):
+        received(with_chunks([b"{}"]).replace(b"Trailer: x", b"Trailer: " + b"x" * 200_000), list(range(0, 300_000, 9999)))
 
 
 def test_an_interrupt_within_a_callback_comes_out(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(_dialogue.Hearing, "on_header", interrupted)
+    monkeypatch.setattr(_parser.Hearing, "on_header", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        heard(with_length(b"{}"), [])
+        received(with_length(b"{}"), [])
 
 
 def test_an_answer_leaves_nothing_to_the_garbage_collector() -> None:
     gc.collect()
     gc.disable()
     try:
-        heard(with_length(b"{}"), [])
+        received(with_length(b"{}"), [])
         assert not gc.collect()
     finally:
         gc.enable()
@@ -237,7 +244,7 @@ def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) ->
 def test_a_request_that_was_cut_off_leaves_no_connection_for_others() -> None:
     near, far = socket.socketpair()
     with near, far:
-        connection, content = blocking(near), _content.Content()
+        connection, content = blocking(near), _body.Content()
         far.sendall(with_length(b"{}"))
         near.shutdown(socket.SHUT_WR)
         connection.dialogue.begins()
@@ -310,16 +317,16 @@ def test_a_connection_made_just_before_the_deadline_keeps_it(monkeypatch: pytest
         connection.dialogue.begins()
         started = time.monotonic()
         with pytest.raises(httpcore.ReadTimeout):
-            connection.exchange(b"", _content.Content(), Deadline(0.1))
+            connection.exchange(b"", _body.Content(), Deadline(0.1))
         assert time.monotonic() - started < 1
 
 
 def test_a_slot_that_falls_between_two_steps_goes_back() -> None:
     slots = PooledTransport()._made.slots
-    fallen = [slots.get_nowait() for _ in range(_pool.MAX_CONNECTIONS)]
+    fallen = [slots.get_nowait() for _ in range(_idle.MAX_CONNECTIONS)]
     assert slots.empty()
     fallen.clear()
-    assert slots.qsize() == _pool.MAX_CONNECTIONS
+    assert slots.qsize() == _idle.MAX_CONNECTIONS
     last = slots.get_nowait()
     del slots, last  # and one whose engine is gone, to nowhere
 
@@ -328,10 +335,10 @@ def test_what_went_wrong_first_is_what_is_told() -> None:
     async def lose() -> None:
         connection, ended = awaited(), asyncio.get_running_loop().create_future()
         connection.connection_lost(None)  # nobody waits
-        connection._exchange = ended, _content.Content(), Deadline(5)
+        connection._exchange = ended, _body.Content(), Deadline(5)
         connection.connection_lost(OSError("first"))
         connection.connection_lost(OSError("second"))
-        with pytest.raises(httpcore.ReadError, match="first"):
+        with pytest.raises(ReadError, match="first"):
             await ended
 
     asyncio.run(lose())
@@ -339,12 +346,12 @@ def test_what_went_wrong_first_is_what_is_told() -> None:
 
 @pytest.mark.parametrize("header", [b"host\r\nX: injected", b"host\r\n", b"host\n", b"host\r"])
 def test_no_header_can_become_two(header: bytes) -> None:
-    with pytest.raises(httpcore.LocalProtocolError, match="expected headers without line breaks"):
+    with pytest.raises(ProtocolError, match="expected headers without line breaks"):
         written("POST", b"/", [(b"Host", header)])
 
 
 def test_a_body_that_ends_with_its_connection_is_whole() -> None:
-    dialogue, content = Dialogue(Epoch()), _content.Content()
+    dialogue, content = Dialogue(Epoch()), _body.Content()
     dialogue.begins()
     assert not dialogue.hears(b"HTTP/1.1 200 OK\r\n\r\nall ", content, Deadline(5))
     assert not dialogue.hears(b"of it", content, Deadline(5))
@@ -356,7 +363,7 @@ def test_no_connection_of_an_epoch_that_has_passed_serves_again() -> None:
     epoch = Epoch()
     dialogue = Dialogue(epoch)
     dialogue.begins()
-    assert dialogue.hears(with_length(b"{}"), _content.Content(), Deadline(5))
+    assert dialogue.hears(with_length(b"{}"), _body.Content(), Deadline(5))
     assert dialogue.clean
     epoch.renew()
     assert not dialogue.clean
@@ -369,7 +376,7 @@ def test_what_comes_while_a_connection_lies_idle_ends_it() -> None:
         here, there = socket.socketpair()
         with there:
             _, connection = await asyncio.get_running_loop().create_connection(awaited, sock=here)
-            connection.dialogue = heard(with_length(b"{}"), [])
+            connection.dialogue = received(with_length(b"{}"), [])
             assert connection.usable
             there.sendall(b"unasked")
             await asyncio.sleep(wait)
@@ -386,20 +393,20 @@ def test_a_connection_that_is_lost_as_a_request_goes_out_was_stale() -> None:
     async def ask() -> bool:
         here, there = socket.socketpair()
         _, connection = await asyncio.get_running_loop().create_connection(awaited, sock=here)
-        connection.dialogue = heard(with_length(b"{}"), [])
+        connection.dialogue = received(with_length(b"{}"), [])
         there.close()
         await asyncio.sleep(0.05)
         deadline = Deadline(5)
         connection.dialogue.begins()
         with pytest.raises(httpcore.WriteError):
-            await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", _content.Content(), deadline)
+            await connection.exchange(b"POST / HTTP/1.1\r\n\r\n", _body.Content(), deadline)
         return deadline.stale
 
     assert asyncio.run(ask())
 
 
 def content(packed: bytes, encoding: str | None = None) -> bytes:
-    taken = _content.Content()
+    taken = _body.Content()
     taken.take(packed[:10])
     taken.take(packed[10:])
     return taken.unpack({} if encoding is None else {"content-encoding": encoding})
@@ -412,12 +419,12 @@ def test_gzip_is_unpacked(body: bytes, encoding: str) -> None:
 
 
 def test_a_body_has_its_limits() -> None:
-    assert len(content(b"x" * _content.ON_THE_WIRE)) == _content.ON_THE_WIRE
-    with pytest.raises(_content.TooLarge, match="more than 2,097,152 bytes on the wire"):
-        content(b"x" * (_content.ON_THE_WIRE + 1))
-    assert len(content(gzip.compress(bytes(_content.UNPACKED)), "gzip")) == _content.UNPACKED
-    with pytest.raises(_content.TooLarge, match="more than 4,194,304 bytes unpacked"):
-        content(gzip.compress(bytes(_content.UNPACKED + 1)), "gzip")
+    assert len(content(b"x" * _body.ON_THE_WIRE)) == _body.ON_THE_WIRE
+    with pytest.raises(TooLarge, match="more than 2,097,152 bytes on the wire"):
+        content(b"x" * (_body.ON_THE_WIRE + 1))
+    assert len(content(gzip.compress(bytes(_body.DECODED)), "gzip")) == _body.DECODED
+    with pytest.raises(TooLarge, match="more than 4,194,304 bytes unpacked"):
+        content(gzip.compress(bytes(_body.DECODED + 1)), "gzip")
 
 
 @pytest.mark.parametrize(
@@ -431,7 +438,7 @@ def test_a_body_has_its_limits() -> None:
     ],
 )
 def test_a_body_that_is_not_packed_as_it_says_is_refused(packed: bytes, encoding: str, expected: str) -> None:
-    with pytest.raises(_content.BadlyPacked, match=expected):
+    with pytest.raises(DecodingError, match=expected):
         content(packed, encoding)
 
 
@@ -467,9 +474,9 @@ def names(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
 
     monkeypatch.setattr(socket, "getaddrinfo", look_up)
     monkeypatch.setenv("NO_PROXY", "*")
-    _resolve._found.clear()
+    _dns._found.clear()
     yield given
-    _resolve._found.clear()
+    _dns._found.clear()
 
 
 def named(base_url: str) -> str:
@@ -487,12 +494,12 @@ def test_a_host_is_looked_up_once_and_reached_behind_dead_addresses(face: Face, 
 
 def test_an_answer_of_dns_is_asked_for_again_when_it_is_old(names: dict[str, Any], monkeypatch: Any) -> None:
     names["api.test"] = ["127.0.0.1"]
-    assert _resolve.look_up("api.test").result(5) == ("127.0.0.1",)
-    assert _resolve.look_up("api.test").result(5) == ("127.0.0.1",)
+    assert _dns.look_up("api.test").result(5) == ("127.0.0.1",)
+    assert _dns.look_up("api.test").result(5) == ("127.0.0.1",)
     assert names["asked"] == 1
-    monkeypatch.setattr(_resolve, "FRESH", -1.0)
+    monkeypatch.setattr(_dns, "FRESH", -1.0)
     names["api.test"] = ["127.0.0.9"]
-    assert _resolve.look_up("api.test").result(5) == ("127.0.0.9",)
+    assert _dns.look_up("api.test").result(5) == ("127.0.0.9",)
 
 
 @pytest.mark.parametrize(
@@ -516,7 +523,7 @@ def test_a_slow_dns_ends_by_the_deadline(face: Face, names: dict[str, Any]) -> N
     with pytest.raises(DeadlineExceeded):
         face.fetch(client, "a", timeout=0.2)
     assert time.monotonic() - started < 0.6
-    _resolve.look_up("api.test").result(5)
+    _dns.look_up("api.test").result(5)
 
 
 def test_dead_addresses_alone_are_a_failed_connection(face: Face, names: dict[str, Any]) -> None:
@@ -680,7 +687,7 @@ def test_cancelled_calls_leave_the_pool_whole(sandbox_url: str) -> None:
             await asyncio.sleep(0.2)
             assert len(asyncio.all_tasks()) == 1
             (here,) = client._transport._made.values()  # type: ignore[attr-defined]
-            assert here.slots._value == _pool.MAX_CONNECTIONS
+            assert here.slots._value == _idle.MAX_CONNECTIONS
             assert [len(pool.idle) for pool in here.wire._pools.values()] == [0]
             answering.set()  # the same pool, and the same server
             done = await asyncio.gather(*(client.fetch("promo-strip", timeout=10) for _ in range(100)))
@@ -725,7 +732,7 @@ def test_a_call_that_is_cancelled_while_it_connects_leaves_nothing(names: dict[s
             with pytest.raises(asyncio.CancelledError):
                 await task
             assert len(asyncio.all_tasks()) == 1
-        await asyncio.wrap_future(_resolve.look_up("api.test"))
+        await asyncio.wrap_future(_dns.look_up("api.test"))
 
     asyncio.run(run())
 
@@ -744,7 +751,7 @@ def test_proxies_come_from_the_environment(face: Face, monkeypatch: pytest.Monke
 
 def test_a_proxy_may_ask_for_a_password(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://me:secret@127.0.0.1:3128")
-    proxy = _pool.proxy(_pool.target("https://api.test/v1"))
+    proxy = _origin.proxy(_origin.target("https://api.test/v1"))
     assert proxy is not None
     assert (proxy.host, proxy.port, proxy.headers) == (
         "127.0.0.1",
@@ -785,7 +792,7 @@ def test_connections_that_have_lain_idle_too_long_go_when_another_comes_back(fac
 
     with serving(serves(*(f"key-{number}" for number in range(60)))) as server:
         client = face.client(base_url=server.base_url, timeout=5)
-        monkeypatch.setattr(_dialogue, "IDLE_EXPIRY", 0.0)
+        monkeypatch.setattr(_parser, "IDLE_EXPIRY", 0.0)
         face.fetch(client, [f"key-{number}" for number in range(60)])
         monkeypatch.undo()
         face.fetch(client, "key-0")
@@ -796,8 +803,8 @@ def test_connections_that_have_lain_idle_too_long_go_when_another_comes_back(fac
 
 def test_a_host_is_looked_up_without_a_thread_where_none_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(threading.Thread, "start", does_not_start)
-    monkeypatch.setattr(_resolve, "_found", {})
-    assert "127.0.0.1" in _resolve.look_up("localhost").result(0)
+    monkeypatch.setattr(_dns, "_found", {})
+    assert "127.0.0.1" in _dns.look_up("localhost").result(0)
 
 
 def test_keys_travel_one_request_after_the_other_where_no_thread_can_start(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -841,7 +848,7 @@ def test_a_full_pool_does_not_open_the_circuit() -> None:
         client = PersonalizeClient(
             **CREDENTIALS, base_url=server.base_url, http_client=engine, circuit_breaker=CircuitBreaker(failures=1)
         )
-        slots = [engine._made.slots.get_nowait() for _ in range(_pool.MAX_CONNECTIONS)]
+        slots = [engine._made.slots.get_nowait() for _ in range(_idle.MAX_CONNECTIONS)]
         with pytest.raises(DeadlineExceeded):
             client.fetch("a", timeout=0.3)
         slots.clear()

@@ -243,11 +243,10 @@ def test_no_json_does_more_than_be_malformed(raw: Any) -> None:
 
 @pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", '"\\ud800"'])
 def test_a_value_that_is_not_json_costs_its_variable_and_its_field_alone(number: str) -> None:
-    experience = (
-        '{"payload": {"Bad": {"value": %s}, "Deep": {"value": [{"a": %s}]}, "Good": {"value": 1}},'
-        ' "experience_context": {"cid": "1", "new": %s}, "unknown": %s}'
-    ) % (number, number, number, number)
-    content = ('{"experiences": {"key": %s}}' % experience).encode()
+    variables = f'"Bad": {{"value": {number}}}, "Deep": {{"value": [{{"a": {number}}}]}}, "Good": {{"value": 1}}'
+    context = f'"cid": "1", "new": {number}'
+    experience = f'{{"payload": {{{variables}}}, "experience_context": {{{context}}}, "unknown": {number}}}'
+    content = f'{{"experiences": {{"key": {experience}}}}}'.encode()
     decoded = _generated.decode("key", read(content).experiences["key"])
     assert dict(decoded) == {"Good": 1}
     assert decoded.context == {"cid": "1"}

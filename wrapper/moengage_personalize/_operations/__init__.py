@@ -4,7 +4,7 @@ A client of each kind inherits them: `Operations` blocks, `AsyncOperations` is a
 in the functions that both call.
 """
 
-from ._metadata import ExperienceMetadata
+from ._metadata import STATUSES, ExperienceMetadata
 from ._operations import AsyncOperations, Operations
 
-__all__ = ["AsyncOperations", "ExperienceMetadata", "Operations"]
+__all__ = ["STATUSES", "AsyncOperations", "ExperienceMetadata", "Operations"]
