@@ -26,6 +26,7 @@ COPY = ROOT / ".mutate"
 NOTICED = 0.97
 # A module, and the tests that are to notice: no sockets, no threads, no clock of its own.
 MODULES = {
+    "_arguments": "unit/test_arguments.py",
     "_call": "unit/test_call.py",
     "_context": "unit/test_experiences.py",
     "_experiences": "unit/test_experiences.py",
@@ -36,8 +37,8 @@ MODULES = {
     "_split": "unit/test_generated.py unit/test_experiences.py",
     "_policy/_circuit": "unit/test_policy.py",
     "_policy/_retry": "unit/test_policy.py unit/test_call.py",
-    "_transport/_body": "transport",
-    "_transport/_parser": "transport",
+    "_transport/_body": "transport/test_parser.py",
+    "_transport/_parser": "transport/test_parser.py",
     "_reporting/_batches": "events/test_events.py events/test_reporter.py",
     "_reporting/_outbox": "events/test_schedule.py events/test_reporter.py",
     "_reporting/_schedule": "events/test_schedule.py",

@@ -31,7 +31,6 @@ from random import Random
 from typing import Any, cast
 from unittest import mock
 
-import httpcore
 from faultserver import MODES, Exchange
 
 from moengage_personalize import (
@@ -43,9 +42,9 @@ from moengage_personalize import (
     RateLimited,
 )
 from moengage_personalize._messages import Request, Response
-from moengage_personalize._transport._body import ON_THE_WIRE, UNPACKED, BadlyPacked, Content, TooLarge
-from moengage_personalize._transport._deadline import Deadline
-from moengage_personalize._transport._parser import Dialogue, Epoch
+from moengage_personalize._transport._body import DECODED, ON_THE_WIRE, BodyReader
+from moengage_personalize._transport._failures import ExchangeError
+from moengage_personalize._transport._parser import HTTP11Connection, PoolGeneration
 
 SEED_SIZE = 2**14  # bytes of what a mode sends, at most
 KEYS = ("homepage-banner", "promo-strip", "cart-upsell")
@@ -82,35 +81,36 @@ def client_with(response: Response) -> PersonalizeClient:
 
 def parsed(pieces: Sequence[bytes]) -> tuple[str, bytes, Callable[[bytes], tuple[int, bytes]]]:
     """How a response in these pieces ended, its body, and what reads another one on the same connection."""
-    parser, content = Dialogue(Epoch()), Content()
+    connection = HTTP11Connection(PoolGeneration())
 
     def another(data: bytes) -> tuple[int, bytes]:
-        body = Content()
-        parser.begins()
-        hold(parser.hears(data, body, Deadline(60)), "kept, but the next response has no end")
-        return parser.status, body.unpack({})
+        connection.start_request()
+        hold(connection.receive_data(data), "kept, but the next response has no end")
+        response = connection.response()
+        return response.status, response.body
 
-    parser.begins()
+    connection.start_request()
     rest = [piece for piece in pieces if piece]
     try:
         while rest:
-            if parser.hears(rest.pop(0), content, Deadline(60)):
+            if connection.receive_data(rest.pop(0)):
                 # What is not read yet makes the socket readable, and the connection unfit.
-                kept = parser.clean and not rest
-                return "kept" if kept else "whole, something behind it or the end", content.unpack({}), another
-    except (httpcore.LocalProtocolError, httpcore.RemoteProtocolError, TooLarge) as error:
+                kept = connection.reusable and not rest
+                body = connection.response().body
+                return "kept" if kept else "whole, something behind it or the end", body, another
+    except ExchangeError as error:
         return type(error).__name__, b"", another
-    return "waits for more", content.unpack({}), another
+    return "waits for more", b"", another
 
 
 def unpacked(headers: dict[str, str], pieces: Sequence[bytes]) -> bytes | str:
     """A body that came in these pieces, or why it was refused."""
-    content = Content()
+    reader = BodyReader()
     try:
         for piece in pieces:
-            content.take(piece)
-        return content.unpack(headers)
-    except (BadlyPacked, TooLarge) as error:
+            reader.feed(piece)
+        return reader.decode(headers.get("content-encoding", ""))
+    except ExchangeError as error:
         return type(error).__name__
 
 
@@ -524,7 +524,7 @@ def packed_large(size: int) -> bytes:
 def make_packed(dice: Random) -> tuple[dict[str, str], tuple[bytes, ...]]:
     chance = dice.random()
     plain = mutated_body(dice, dice.choice(responses()).body)
-    large = UNPACKED + dice.choice((0, 1, 10**6))
+    large = DECODED + dice.choice((0, 1, 10**6))
     data = packed_large(large) if chance < 0.005 else gzip.compress(plain, 1, mtime=0)
     data = edited(dice, data) if chance > 0.3 else data * dice.randint(1, 2)
     data = bytes(ON_THE_WIRE - 1) + data if 0.005 < chance < 0.007 else data
@@ -537,7 +537,7 @@ def check_packed(case: tuple[dict[str, str], tuple[bytes, ...]]) -> str:
     found = unpacked(*case)
     if isinstance(found, str):
         return found
-    hold(len(found) <= UNPACKED, f"a body of {len(found)} bytes")
+    hold(len(found) <= DECODED, f"a body of {len(found)} bytes")
     return "unpacked"
 
 
