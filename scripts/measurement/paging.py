@@ -29,8 +29,8 @@ def renders(side: Side, client: Any, keys: list[str]) -> Iterator[tuple[str, Any
 
     def shared(page: Any, part: list[str]) -> Worker:
         for key in part:
-            # The async page is awaited, the sync one is not: there the keys were fetched beforehand.
-            assert (yield page.value(key, "Title", "")), "expected every component to be served"
+            found = yield page.experience(key)
+            assert found.string("Title", ""), "expected every component to be served"
 
     def page() -> Any:
         made = client.page()
