@@ -19,13 +19,11 @@ from typing import Any
 
 import event_programs
 import pytest
+from event_samples import received, shown, within
 from faces import CREDENTIALS, Face
+from flush_world import DOWN, World, failing
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from test_events import shown
-from test_operations import received
-from test_reporter import within
-from test_schedule import DOWN, World, failing
 
 from moengage_personalize import BadRequest, ConfigurationError, PersonalizeClient, sandbox
 from moengage_personalize._policy import _fork as _forked
