@@ -2,24 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 
 from event_samples import shown
 
 from moengage_personalize import (
-    EventsNotAccepted,
     ExperienceEvent,
     PersonalizeError,
     ReporterStats,
     ServerError,
 )
+from moengage_personalize._reporting._delivery import Delivery, Rejection
 from moengage_personalize._reporting._outbox import Outbox
-from moengage_personalize._reporting._schedule import Delivery, Report, Tend, Wait
-from moengage_personalize._spool._spool import Spool
+from moengage_personalize._reporting._schedule import FlushSchedule, Maintain, Report, Wait
+from moengage_personalize._spool import Spool
 
-Response = Callable[[list[ExperienceEvent]], PersonalizeError | None]
+Answer = Callable[[tuple[ExperienceEvent, ...]], PersonalizeError | None]  # what a request with these events meets
 DOWN = ServerError("down")
+
+
+def deliver(events: Iterable[ExperienceEvent], answer: Answer) -> Delivery:
+    """A report whose requests are answered so, as the clients drive one."""
+    delivery = Delivery(events)
+    while batches := delivery.next_batches():
+        delivery.handle_results(batches, [answer(batch.events) for batch in batches])
+    return delivery
 
 
 class World:
@@ -29,11 +37,11 @@ class World:
         self.time = 1000.0
         self.gone: list[tuple[ExperienceEvent, str]] = []
         self.outbox = Outbox(size, lambda event, reason: self.gone.append((event, reason)), self.now, spool)
-        self.delivery = Delivery(self.outbox, interval, batch, self.now, lambda: 1.0)
-        self.steps = self.delivery.steps()
+        self.schedule = FlushSchedule(self.outbox, interval, batch, self.now, lambda: 1.0)
+        self.steps = self.schedule.steps()
         self.sent: list[list[ExperienceEvent]] = []
         self.pauses: list[float] = []
-        self._outcome: PersonalizeError | None = None
+        self._outcome: Sequence[Rejection] | None = None
 
     def now(self) -> float:
         return self.time
@@ -44,20 +52,20 @@ class World:
             self.outbox.put(event)
         return made
 
-    def step(self, answer: Response = lambda _: None) -> Wait | Report | Tend:
+    def step(self, answer: Answer = lambda _: None) -> Wait | Report | Maintain:
         step = self.steps.send(self._outcome)
         self._outcome = None
         if isinstance(step, Report):
             self.sent.append(step.events)
-            self._outcome = answer(step.events)
-        elif isinstance(step, Tend):
-            self.outbox.tend(step.spool)
+            self._outcome = deliver(step.events, answer).rejections
+        elif isinstance(step, Maintain):
+            self.outbox.maintain(step.spool)
         else:
             self.pauses.append(step.seconds)
             self.time += step.seconds
         return step
 
-    def until(self, done: Callable[[], bool], answer: Response = lambda _: None) -> None:
+    def until(self, done: Callable[[], bool], answer: Answer = lambda _: None) -> None:
         for _ in range(10_000):
             if done():
                 return
@@ -77,10 +85,5 @@ class World:
         return stats
 
 
-def failing(error: PersonalizeError) -> Response:
-    def fail(events: list[ExperienceEvent]) -> PersonalizeError:
-        whole = EventsNotAccepted("expected, got")
-        whole.events, whole.errors = tuple(events), (error,)
-        return whole
-
-    return fail
+def failing(error: PersonalizeError) -> Answer:
+    return lambda _: error

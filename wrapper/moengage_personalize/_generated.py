@@ -16,6 +16,7 @@ from attrs import fields
 from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
+from moengage_personalize_api.models.event_action_action import check_event_action_action
 from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
 from moengage_personalize_api.types import UNSET, Unset
 
@@ -27,6 +28,7 @@ from ._request import FetchRequest, InSession
 from ._responses import ErrorBody, error_from_response, limits, rate_limit, secrets
 from ._settings import Settings
 from ._split import FetchPlan, PartialResult, SubRequest
+from .events import ExperienceEvent
 
 # By datetime.weekday(); mypy holds them against the generated type.
 DAYS: tuple[api.DayOfTheWeek, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -35,6 +37,8 @@ ERROR_BYTES = 64 * 1024  # an error that is longer is no error of the API
 ERROR_FIELDS = tuple(field.name for field in fields(api.ErrorResponse) if field.init)
 # Asked of the models, so that mypy tells when a document has others.
 PAYLOAD, CONTEXT = fields(api.Experience).payload.name, fields(api.Experience).experience_context.name
+_CLICK = api.EventAttributes("", "", "", "", "", "", b_id="the element").to_dict()
+ELEMENT = next(name for name, value in _CLICK.items() if value == "the element")
 VALUE, DATA_TYPE = fields(api.Variable).value.name, fields(api.Variable).data_type.name
 
 
@@ -162,12 +166,50 @@ def metadata(settings: Settings, status: Sequence[str]) -> Request:
     return _send(settings, kwargs, b"", f"?status={','.join(status)}" if status else "")
 
 
-def report(settings: Settings, elements: Sequence[Mapping[str, object]]) -> Request:
-    """The request that reports events; the elements as they are, because a model may write a context otherwise."""
+def report(settings: Settings, elements: Sequence[Sequence[ExperienceEvent]]) -> Request:
+    """The request that reports events, an element each for those that share customer, time zone and attributes."""
     kwargs = report_experience_events._get_kwargs(  # pyright: ignore[reportPrivateUsage]
-        body=api.ReportEventsRequest(elements=[]), moe_appkey=settings.credentials.workspace_id
+        body=api.ReportEventsRequest(elements=[_element(events) for events in elements]),
+        moe_appkey=settings.credentials.workspace_id,
     )
-    return _send(settings, kwargs, _body({**kwargs["json"], "elements": elements}))
+    return _send(settings, kwargs, _body(kwargs["json"]))
+
+
+def _element(events: Sequence[ExperienceEvent]) -> api.EventElement:
+    first = events[0]
+    attributes, offset = first.user_attributes, first.user_timezone_offset
+    return api.EventElement(
+        customer_id=first.customer_id,
+        actions=[_action(event) for event in events],
+        user_attributes=UNSET if attributes is None else api.UserAttributes.from_dict(attributes),
+        user_timezone_offset=UNSET if offset is None else offset,
+    )
+
+
+def _action(event: ExperienceEvent) -> api.EventAction:
+    return api.EventAction(
+        action=check_event_action_action(event.action),
+        moe_event_uuid=event.uuid,
+        event_time=event.at,
+        platform=event.platform,
+        attributes=_ContextAttributes(event),
+        b_id=event.element or UNSET,
+    )
+
+
+class _ContextAttributes(api.EventAttributes):
+    """The context of an event, written exactly as it came, and its element, if it has one.
+
+    That stands here, too, because the published schema has it beside the attributes and the published examples within.
+    """
+
+    def __init__(self, event: ExperienceEvent) -> None:
+        self._event = event
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the model would write it, had it a field for each of the context."""
+        element = {} if self._event.element is None else {ELEMENT: self._event.element}
+        return {**self._event.context, **element}
 
 
 def _send(settings: Settings, kwargs: Mapping[str, Any], body: bytes, query: str = "") -> Request:

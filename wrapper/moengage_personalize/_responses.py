@@ -26,7 +26,7 @@ from ._errors import (
     ServerError,
 )
 from ._messages import Response
-from ._reporting._batches import Batch
+from ._reporting import Batch
 from ._request import FetchRequest
 from ._settings import Credentials
 

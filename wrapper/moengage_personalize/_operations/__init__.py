@@ -5,6 +5,6 @@ in the functions that both call.
 """
 
 from ._metadata import ExperienceMetadata
-from ._operations import AsyncOperations, Operations
+from ._operations import AsyncOperations, Operations, deliver
 
-__all__ = ["AsyncOperations", "ExperienceMetadata", "Operations"]
+__all__ = ["AsyncOperations", "ExperienceMetadata", "Operations", "deliver"]

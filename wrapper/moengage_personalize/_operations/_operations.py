@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import Any
 
 from .. import _generated
 from .._base import BaseClient
 from .._call import Flow
-from .._errors import ConfigurationError
+from .._errors import ConfigurationError, Secrets
 from .._messages import AsyncTransport, Response, Transport
 from .._redact import redact_traceback, redact_traceback_async
-from .._reporting import AsyncReporter, Batch, OnDrop, Reporter, batches, settle
+from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
 from .._responses import secrets
 from .._run import SIDE_BY_SIDE, raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
 from .._settings import check_whole
@@ -66,12 +66,13 @@ class Operations(BaseClient[Transport]):
 
         Raises:
             InvalidRequestError: something else than events; nothing was sent.
-            EventsNotAccepted: a request failed; `.events` are those to report again, which is safe at any time.
+            EventsNotAccepted: a request failed; `.events` are those to report again, which is safe at any time. A
+                request that is refused for one of its events (400), or as too long (413), is sent again in halves, so
+                that a bad event costs itself alone.
 
         https://www.moengage.com/docs/api/experiences/track-experience-events
         """
-        asked, flows = _begin_report(self, events, timeout)
-        settle(asked, run_all(self._transport, flows))
+        deliver(self, events, timeout).raise_for_rejected()
 
     @redact_traceback
     def reporter(
@@ -97,7 +98,7 @@ class Operations(BaseClient[Transport]):
         Raises:
             ConfigurationError: a number that cannot be, or a spool where no file can be.
         """
-        return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
+        return Reporter(partial(deliver, self), queue_size, flush_interval, max_batch, on_drop, spool)
 
 
 class AsyncOperations(BaseClient[AsyncTransport]):
@@ -118,8 +119,7 @@ class AsyncOperations(BaseClient[AsyncTransport]):
     @redact_traceback_async
     async def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
         """Report events now: as PersonalizeClient.report_events."""
-        asked, flows = _begin_report(self, events, timeout)
-        settle(asked, await run_all_async(self._transport, flows))
+        (await deliver_async(self, events, timeout)).raise_for_rejected()
 
     @redact_traceback
     def reporter(
@@ -132,7 +132,23 @@ class AsyncOperations(BaseClient[AsyncTransport]):
         spool: str | os.PathLike[str] | None = None,
     ) -> AsyncReporter:
         """Make what reports events in the background, from a task: as PersonalizeClient.reporter."""
-        return AsyncReporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
+        return AsyncReporter(partial(deliver_async, self), queue_size, flush_interval, max_batch, on_drop, spool)
+
+
+def deliver(client: Operations, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
+    """Report events; what became of them, where `report_events` raises."""
+    delivery, calls = _begin_report(client, events, timeout)
+    while batches := delivery.next_batches():
+        delivery.handle_results(batches, run_all(client.transport, calls(batches)))
+    return delivery
+
+
+async def deliver_async(client: AsyncOperations, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
+    """Report events: as deliver, awaited."""
+    delivery, calls = _begin_report(client, events, timeout)
+    while batches := delivery.next_batches():
+        delivery.handle_results(batches, await run_all_async(client.transport, calls(batches)))
+    return delivery
 
 
 def _begin_metadata(
@@ -157,13 +173,23 @@ def _begin_warm(
 
 def _begin_report(
     client: BaseClient[Any], events: Iterable[ExperienceEvent], timeout: float | None
-) -> tuple[list[Batch], list[Flow[object]]]:
+) -> tuple[Delivery, Callable[[Sequence[Batch]], list[Flow[None]]]]:
+    """The report, and what makes the calls for some of its requests; all of them share one deadline."""
     call = client._begin(timeout, client._events_policy)
-    made = batches(events)
-    return made, [
-        call(
-            _generated.report(client._settings, batch.elements),
-            read=partial(_generated.read_json, secrets=partial(secrets, client._settings.credentials, batch)),
-        )
-        for batch in made
-    ]
+
+    def calls(batches: Sequence[Batch]) -> list[Flow[None]]:
+        return [
+            call(
+                _generated.report(client._settings, batch.elements),
+                read=partial(_read_report, secrets=partial(secrets, client._settings.credentials, batch)),
+            )
+            for batch in batches
+        ]
+
+    return Delivery(events), calls
+
+
+def _read_report(response: Response, secrets: Secrets) -> None:
+    """Nothing, if the events were accepted: by any 2xx, whatever its body; the error that the answer is instead."""
+    if not 200 <= response.status < 300:
+        _generated.read_json(response, secrets)
