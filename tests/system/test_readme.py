@@ -10,7 +10,7 @@ import pytest
 from helpers import ROOT
 
 from moengage_personalize import sandbox
-from moengage_personalize.__main__ import main
+from moengage_personalize.cli import main
 
 README = (ROOT / "README.md").read_text("utf-8")
 BLOCKS = re.findall(r"^```(\w+)\n(.*?)^```", README, re.MULTILINE | re.DOTALL)

@@ -19,6 +19,7 @@ WRAPPER = ROOT / "wrapper" / "moengage_personalize"
 # From the top down; a room may import those below it and none above.
 ROOMS = [
     "__main__",
+    "cli",
     "sandbox",
     "integrations",
     "__init__",

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, field, frozen
+from attrs import asdict, evolve, field, frozen
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -20,7 +21,9 @@ from . import _answer, _connections
 from ._answer import Reply, Usage, World
 from ._events import Received
 from ._failure import Failure, Fault
-from ._reading import read
+from ._reading import WatchedFile, read
+
+logger = logging.getLogger("moengage_personalize.sandbox")
 
 WORKSPACE_ID = "SANDBOX"
 API_KEY = "sandbox-key"
@@ -37,6 +40,7 @@ def app(
     workspace_id: str = WORKSPACE_ID,
     api_key: str = API_KEY,
     rate_limit: int = RATE_LIMIT,
+    reload: bool = False,
 ) -> Sandbox:
     """Make the local stand-in for the API, an ASGI application.
 
@@ -47,11 +51,13 @@ def app(
         workspace_id: the only workspace it knows.
         api_key: the key of that workspace.
         rate_limit: requests a minute, from 0; one more answers 429.
+        reload: read the file again when it has changed; with mistakes in it, what was read before goes on.
 
     Raises:
         ConfigurationError: the file cannot be read, or what it holds are no experiences; it names every mistake.
     """
-    return Sandbox(World(read(experiences), workspace_id, api_key), rate_limit)
+    file = WatchedFile(Path(experiences)) if reload and isinstance(experiences, Path | str) else None
+    return Sandbox(World(read(experiences), workspace_id, api_key), rate_limit, file)
 
 
 @frozen
@@ -72,8 +78,9 @@ class ReceivedRequest:
 class Sandbox(Starlette):
     """The stand-in, and what it has received so far."""
 
-    def __init__(self, world: World, rate_limit: int) -> None:
+    def __init__(self, world: World, rate_limit: int, file: WatchedFile | None) -> None:
         self._world = world
+        self._file = file
         self._minute = _Minute(rate_limit)
         self._received = Received()
         self._failure = Failure()
@@ -137,6 +144,7 @@ class Sandbox(Starlette):
 
     def _answered(self, handler: Handler) -> Endpoint:
         async def endpoint(request: Request) -> Response:
+            self._refresh()
             usage, fault = self._minute.count(), self._failure.next()
             body = await request.body()
             await _wait(fault, request)
@@ -158,6 +166,16 @@ class Sandbox(Starlette):
             return Response(_answer.content(reply.body), reply.status, usage.headers(), "application/json")
 
         return endpoint
+
+    def _refresh(self) -> None:
+        """Take the file's experiences if it has changed; a mistake is in the log once, and changes nothing."""
+        if self._file is not None and self._file.has_changed():
+            try:
+                self._world = evolve(self._world, experiences=read(self._file.path))
+            except ConfigurationError as error:
+                logger.error("%s", error)  # noqa: TRY400 -- its own text says all
+            else:
+                logger.info("read %s again", self._file.path)
 
     def _reply(self, fault: Fault, request: Request, body: bytes, usage: Usage, handler: Handler) -> Reply | None:
         if fault.drop:

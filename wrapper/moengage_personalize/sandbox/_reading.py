@@ -15,6 +15,7 @@ from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, cast
 
+from attrs import define, field
 from jsonschema import ValidationError
 
 from .._errors import ConfigurationError
@@ -69,6 +70,29 @@ def read(source: Mapping[str, Any] | Traversable | str | None) -> Experiences:
 def read_text(name: str, text: str) -> Experiences:
     """The experiences of YAML that was read already."""
     return _checked(name, from_text(text))
+
+
+@define
+class WatchedFile:
+    """A file, and whether it is another than when it was last looked at."""
+
+    path: Path
+    _seen: tuple[int, int] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._seen = self._stamp()
+
+    def has_changed(self) -> bool:
+        """Whether it was written since the last look."""
+        before, self._seen = self._seen, self._stamp()
+        return self._seen != before
+
+    def _stamp(self) -> tuple[int, int]:
+        try:
+            status = self.path.stat()
+        except OSError:  # between two writes of an editor, which replaces it
+            return (0, 0)
+        return (status.st_mtime_ns, status.st_size)
 
 
 @cache

@@ -93,6 +93,7 @@ def run(application: Starlette, listener: socket.socket) -> None:
     log: dict[str, Any] = copy.deepcopy(LOGGING_CONFIG)
     for handler in log["handlers"].values():
         handler["stream"] = "ext://sys.stderr"
+    log["loggers"]["moengage_personalize.sandbox"] = {"handlers": ["default"], "level": "INFO", "propagate": False}
     # A stream of events has no end of its own; it gets a second.
     uvicorn.Server(_config(application, log_level="info", log_config=log, timeout_graceful_shutdown=1)).run([listener])
 
