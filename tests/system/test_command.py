@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import redirect_stdout
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
@@ -471,6 +472,12 @@ def test_a_stdout_that_lacks_a_character_gets_its_escape(asked: str) -> None:
     printed, complained = process.communicate(timeout=20)
     assert "over \\u20b9999" in printed
     assert (process.returncode, complained) == (0, "")
+
+
+def test_a_stdout_that_is_no_stream_of_bytes_will_do() -> None:
+    with redirect_stdout(io.StringIO()) as printed:
+        assert main(["metadata", "--status", "Paused"]) == 0
+    assert printed.getvalue().startswith("summer-sale")
 
 
 def test_a_server_that_closes_while_it_is_sent_much_is_an_error_with_its_status() -> None:

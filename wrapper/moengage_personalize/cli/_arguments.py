@@ -31,8 +31,6 @@ class Moment(click.ParamType[datetime]):
     name = "TIME"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> datetime:
-        if isinstance(value, datetime):
-            return value
         try:
             with warnings.catch_warnings(action="ignore", category=dates.UnknownTimezoneWarning):
                 moment = dates.parse(value)

@@ -70,7 +70,7 @@ class Probe:
         connection = self._connected(where, proxy)
         url = f"{urlsplit(self.base_url).path.rstrip('/')}{path}"
         if proxy is not None and not where.tls:  # a proxy is asked for plain HTTP by the whole address
-            url = f"http://{where}{url}"
+            url = f"http://{_host_header(where)}{url}"
             headers = {**headers, **_proxy_headers()}
         try:
             started = time.time()
@@ -123,7 +123,11 @@ class Probe:
             connection.connect()
         self.found.append(("connection", f"{first}"))
         if where.tls:
-            connection.sock = self._secured(connection.sock, where)
+            try:
+                connection.sock = self._secured(connection.sock, where)
+            except Broken:
+                connection.close()
+                raise
         return connection
 
     def _secured(self, plain: socket.socket, where: Place) -> ssl.SSLSocket:
@@ -170,11 +174,13 @@ def _steps(what: str, advice: str, dns: bool = False) -> Generator[None]:
 def _reason(error: Exception, dns: bool) -> str:
     if dns:
         return "no such host"
+    if isinstance(error, http.client.RemoteDisconnected):
+        return "it hung up"
+    if isinstance(error, http.client.BadStatusLine):
+        return "no HTTP there"
     if isinstance(error, OSError):
-        return error.strerror or (str(error) if error.errno is None else type(error).__name__)
-    return {"BadStatusLine": "no HTTP there", "RemoteDisconnected": "it hung up"}.get(
-        type(error).__name__, type(error).__name__
-    )
+        return error.strerror or str(error)
+    return type(error).__name__
 
 
 def _host_header(where: Place) -> str:
