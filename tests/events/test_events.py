@@ -35,6 +35,19 @@ def test_an_event_is_stamped_once_when_it_is_made() -> None:
         one.uuid = other.uuid  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("make", [events.shown, events.clicked])
+@pytest.mark.parametrize("kind", [str, UUID])
+def test_the_uuid_of_an_event_may_be_given(make: Any, kind: Any) -> None:
+    uuid = "5f0c1f7e-9a3c-4c8e-8c55-0f3c8d3f2a10"
+    assert make(CONTEXT, customer_id="user_8821", uuid=kind(uuid)).uuid == uuid
+
+
+@pytest.mark.parametrize("uuid", ["", "no-uuid", UUID(int=0), 5, b"x", object()])
+def test_a_uuid_that_is_none_of_version_4_is_refused(uuid: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="expected uuid to be a UUID of version 4"):
+        shown(uuid=uuid)
+
+
 def test_the_time_of_an_event_may_be_given_in_any_zone() -> None:
     at = datetime(2026, 11, 23, 12, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     assert shown(at=at).at == 1_795_415_400
