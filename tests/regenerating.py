@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 from support import ROOT
@@ -21,9 +23,14 @@ def untitled(part: Any) -> Any:
     return [untitled(value) for value in part] if isinstance(part, list) else part
 
 
+@cache
+def _read(path: Path) -> Any:
+    return reading.parse(path.read_text("utf-8"))
+
+
 def vendored() -> Any:
     """The vendored document, with fetch alone, whatever else the edition has that is vendored now."""
-    document = reading.parse(PROJECT.vendored.read_text("utf-8"))
+    document = copy.deepcopy(_read(PROJECT.vendored))
     document["paths"] = {"/experiences/fetch": document["paths"]["/experiences/fetch"]}
     return document
 
@@ -31,7 +38,7 @@ def vendored() -> Any:
 def full() -> Any:
     """A document with all three operations, as upstream publishes them: without our titles, enums closed."""
     document = vendored()
-    companion = untitled(reading.parse(PROJECT.companion.read_text("utf-8")))
+    companion = untitled(_read(PROJECT.companion))
     document["paths"] |= companion["paths"]
     document["components"]["responses"] = companion["components"]["responses"]
     listed(document)["status"]["enum"] = ["Active", "Paused", "Scheduled"]
