@@ -17,7 +17,7 @@ from uuid import UUID, uuid4
 from attrs import field, frozen
 
 from . import _json
-from ._arguments import check_customer_id, check_mapping, check_text, plain_text, short_repr, utc
+from ._arguments import check_customer_id, check_mapping, check_text, plain_number, plain_text, short_repr, utc
 from ._context import ExperienceContext
 from ._errors import InvalidRequestError
 from ._redact import redact_traceback
@@ -199,7 +199,7 @@ def _user_attributes(given: object) -> dict[str, Any] | None:
 
 
 def _is_whole(given: object) -> TypeGuard[int]:
-    return isinstance(given, int) and not isinstance(given, bool)
+    return isinstance(plain_number(given), int)
 
 
 def _is_uuid4(given: object) -> bool:
