@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from moengage_personalize.testing import FakeAsyncPersonalize, FakePersonalize
+    from moengage_personalize.testing import FakeAsyncPersonalize, FakePersonalize, SandboxPersonalize
 
 
 @pytest.fixture
@@ -32,3 +32,12 @@ def async_personalize() -> FakeAsyncPersonalize:
     from moengage_personalize.testing import FakeAsyncPersonalize
 
     return FakeAsyncPersonalize()
+
+
+@pytest.fixture
+def personalize_sandbox() -> Iterator[SandboxPersonalize]:
+    """As `personalize`, over a socket on 127.0.0.1 and the sandbox in a thread; needs the extra `sandbox`."""
+    from moengage_personalize.testing import SandboxPersonalize
+
+    with closing(SandboxPersonalize()) as fake:
+        yield fake

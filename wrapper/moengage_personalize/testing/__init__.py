@@ -13,5 +13,6 @@ the sandbox, which holds requests against the published document, too.
 
 from ._clients import FakeAsyncPersonalize, FakePersonalize
 from ._fake import Fake, ReceivedEvent, ReceivedFetch
+from ._sandbox import SandboxPersonalize
 
-__all__ = ["Fake", "FakeAsyncPersonalize", "FakePersonalize", "ReceivedEvent", "ReceivedFetch"]
+__all__ = ["Fake", "FakeAsyncPersonalize", "FakePersonalize", "ReceivedEvent", "ReceivedFetch", "SandboxPersonalize"]

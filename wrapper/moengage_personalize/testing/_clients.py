@@ -1,4 +1,4 @@
-"""Both clients over a transport within the process, and the real one beside the sandbox."""
+"""Both clients over a transport within the process."""
 
 from __future__ import annotations
 
@@ -32,19 +32,25 @@ class FakePersonalize(Fake):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
-        self._client = _Client(self._answer, settings)
+        self._client = self._make_client(settings)
+
+    def _make_client(self, settings: dict[str, Any]) -> InProcessClient:
+        return InProcessClient(self._answer, settings)
 
     @property
     def client(self) -> PersonalizeClient:
-        """The client for the service under test."""
+        """The client, for the service under test."""
         return self._client
 
     @property
     def events(self) -> list[ReceivedEvent]:
-        """The events that were reported so far, oldest first; one that came twice is here once, as the API counts."""
+        """As Fake.events; also what the client's reporters had in their queues."""
+        self._flush()
+        return super().events
+
+    def _flush(self) -> None:
         for reporter in self._client.reporters:
             reporter.flush()
-        return super().events
 
     def close(self) -> None:
         """Close the client and its reporters."""
@@ -54,45 +60,48 @@ class FakePersonalize(Fake):
 
 
 class FakeAsyncPersonalize(Fake):
-    """An AsyncPersonalizeClient without a network; before reading `events`, await the flush of a reporter."""
+    """An AsyncPersonalizeClient without a network; await the flush of a reporter before reading `events`."""
 
     def __init__(self, **settings: Any) -> None:
         super().__init__()
-        self.client: AsyncPersonalizeClient = _AsyncClient(self._answer, settings)
+        self.client: AsyncPersonalizeClient = AsyncInProcessClient(self._answer, settings)
 
 
-class _Client(PersonalizeClient):
+class InProcessClient(PersonalizeClient):
+    """Asks a function, or the network where there is none, and remembers its reporters."""
+
     def __init__(self, answer: Answer | None, settings: dict[str, Any]) -> None:
         self._answer = answer
         self.reporters: list[Reporter] = []
         super().__init__(**SETTINGS | settings)
 
     def _make_transport(self, http_client: object) -> Transport:
-        return super()._make_transport(http_client) if self._answer is None else _Transport(self._answer)
+        return super()._make_transport(http_client) if self._answer is None else InProcessTransport(self._answer)
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Any]:
         return partial(super()._begin(timeout, policy), jitter=float)  # no pause before a retry
 
     def reporter(self, **options: Any) -> Reporter:
-        made = super().reporter(**options)
-        self.reporters.append(made)
-        return made
+        self.reporters.append(super().reporter(**options))
+        return self.reporters[-1]
 
 
-class _AsyncClient(AsyncPersonalizeClient):
+class AsyncInProcessClient(AsyncPersonalizeClient):
+    """Asks a function."""
+
     def __init__(self, answer: Answer, settings: dict[str, Any]) -> None:
         self._answer = answer
         super().__init__(**SETTINGS | settings)
 
     def _make_transport(self, http_client: object) -> AsyncTransport:
-        return _AsyncTransport(self._answer)
+        return AsyncInProcessTransport(self._answer)
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Any]:
         return partial(super()._begin(timeout, policy), jitter=float)
 
 
-class _Transport:
-    """Calls, and waits where the test wants an answer to be late."""
+class InProcessTransport:
+    """Calls, and waits where an answer is to be late."""
 
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
@@ -106,10 +115,12 @@ class _Transport:
         return [*outcomes]
 
     def close(self) -> None:
-        """There is nothing to close."""
+        pass
 
 
-class _AsyncTransport:
+class AsyncInProcessTransport:
+    """As InProcessTransport, awaited."""
+
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
@@ -119,4 +130,4 @@ class _AsyncTransport:
         return outcome
 
     async def aclose(self) -> None:
-        """There is nothing to close."""
+        pass
