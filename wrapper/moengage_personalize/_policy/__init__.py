@@ -19,8 +19,8 @@ is one request. So do the AWS SDKs (https://docs.aws.amazon.com/sdkref/latest/gu
 
 **Rate limit.** A 429 that says when to come back holds for the workspace, so it holds for every call of the client. One
 that got it and one that only knows of it do the same: wait, if that fits into the deadline, else raise RateLimited at
-once and send nothing. MoEngage's advice is to stop until the reset, then to back off exponentially
-(https://www.moengage.com/docs/api/introduction, Rate Limits). The longest wait is THROTTLE_CAP, whatever was asked.
+once and send nothing. So MoEngage advises on its page "Rate Limits": stop until the reset, then back off exponentially.
+The longest wait is THROTTLE_CAP, whatever was asked.
 
 **Circuit.** See https://learn.microsoft.com/azure/architecture/patterns/circuit-breaker for the pattern.
 
