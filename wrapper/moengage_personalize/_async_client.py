@@ -25,7 +25,7 @@ class AsyncPersonalizeClient(AsyncOperations):
     """
 
     def _make_transport(self, http_client: object) -> AsyncTransport:
-        return make_async_transport(http_client)
+        return make_async_transport(http_client, self._settings.base_url)
 
     @redact_traceback_async
     async def fetch(

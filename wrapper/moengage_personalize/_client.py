@@ -39,7 +39,7 @@ class PersonalizeClient(Operations):
     """
 
     def _make_transport(self, http_client: object) -> Transport:
-        return make_transport(http_client)
+        return make_transport(http_client, self._settings.base_url)
 
     @redact_traceback
     def fetch(
