@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
@@ -15,16 +15,16 @@ from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Transport
 from ._async import AsyncPooledTransport
 from ._failures import ConnectError, words
-from ._httpx import AsyncHttpxAdapter, AsyncHttpxTransport, HttpxAdapter, HttpxTransport
+from ._httpx import AsyncHttpxTransport, HttpxAdapter, HttpxTransport
 from ._origin import Origin, Proxy, own_certificates, proxy_for, split_url, ssl_context
 from ._sync import PooledTransport, blocking_proxy
 
 __all__ = [
     "AsyncHttpxTransport",
     "AsyncPooledTransport",
+    "HttpxAdapter",
     "HttpxTransport",
     "PooledTransport",
-    "as_httpx_transport",
     "make_async_transport",
     "make_transport",
 ]
@@ -52,13 +52,6 @@ def make_async_transport(http_client: object | None, url: str | None = None) -> 
         return AsyncHttpxTransport(_check_client(http_client, "AsyncClient", "aclose"))
     _check_environment(url, proxy_for)
     return AsyncPooledTransport()
-
-
-def as_httpx_transport(transport: object) -> HttpxAdapter | AsyncHttpxAdapter:
-    """One of ours under a client of httpx: blocking under an httpx.Client, awaited under an httpx.AsyncClient."""
-    if hasattr(transport, "aclose"):
-        return AsyncHttpxAdapter(cast(AsyncTransport, transport))
-    return HttpxAdapter(cast(Transport, transport))
 
 
 def _check_client(client: Any, name: str, close: str) -> Any:

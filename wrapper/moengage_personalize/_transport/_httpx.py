@@ -6,6 +6,7 @@ their classes. It is used, never changed and never closed; each of its reads end
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing, closing
 from typing import Any
@@ -13,7 +14,7 @@ from typing import Any
 import httpx
 from attrs import frozen
 
-from .._messages import AsyncTransport, Outcome, Request, Response, Transport, TransportError
+from .._messages import Outcome, Request, Response, TransportError
 from ._body import ACCEPTED, BodyReader
 from ._deadline import Deadline
 from ._failures import (
@@ -145,25 +146,22 @@ def _translated(error: Exception) -> Exception:
 
 
 @frozen(repr=False)
-class HttpxAdapter(httpx.BaseTransport):
-    """One of our transports under an httpx.Client, so that what is sent through that keeps a deadline too."""
+class HttpxAdapter(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """One of our transports under a client of httpx, so that what is sent through that keeps its deadline, too."""
 
-    transport: Transport
+    transport: Any
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
+        if hasattr(self.transport, "aclose"):
+            raise TypeError("expected an httpx.AsyncClient over a transport that is awaited, got an httpx.Client")
         return _answer(request, self.transport.perform(_ours(request)))
-
-
-@frozen(repr=False)
-class AsyncHttpxAdapter(httpx.AsyncBaseTransport):
-    """As HttpxAdapter, awaited."""
-
-    transport: AsyncTransport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        return _answer(request, await self.transport.perform(_ours(request)))
+        if hasattr(self.transport, "aclose"):
+            return _answer(request, await self.transport.perform(_ours(request)))
+        return _answer(request, await asyncio.to_thread(self.transport.perform, _ours(request)))
 
 
 # What a transport says itself, for its own connection.
