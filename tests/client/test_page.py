@@ -6,8 +6,6 @@ import asyncio
 import contextvars
 import gc
 import math
-import subprocess
-import sys
 import threading
 import weakref
 from collections.abc import Callable, Iterable
@@ -16,7 +14,7 @@ from typing import Any
 
 import pytest
 from faces import CREDENTIALS, Face
-from helpers import ROOT, does_not_start
+from helpers import does_not_start
 from hypothesis import given, strategies as st
 from servers import answers, hangs, serves, serving, then_closes
 
@@ -474,10 +472,3 @@ def test_a_page_of_a_sandbox_that_is_down_renders_its_defaults(face: Face) -> No
     page = face.client(base_url=gone, max_retries=0).page()
     assert titles(face, page, KEYS[:3]) == ["default"] * 3
     assert {page.reason(key) for key in KEYS[:3]} == {"failed"}
-
-
-def test_the_measurement_sees_one_request_a_page() -> None:
-    run = [sys.executable, str(ROOT / "scripts" / "paging.py"), "--rounds", "2", "--latency", "0", "--components", "26"]
-    done = subprocess.run(run, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    assert done.stdout.endswith("26 components, medians of 2; requests as few as can be: yes\n")

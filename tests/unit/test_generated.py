@@ -18,6 +18,7 @@ from moengage_personalize import (
     RateLimit,
     ServerError,
     _generated,
+    _json,
 )
 from moengage_personalize._messages import Response
 from moengage_personalize._split import KEYS_PER_REQUEST, PartialResult, merge_results, read_part
@@ -235,7 +236,20 @@ def test_no_json_does_more_than_be_malformed(raw: Any) -> None:
         experience = _generated.decode("key", came(raw))
     except MalformedResponse:
         return
-    assert json.loads(experience.context.to_json()) == (raw.get("experience_context") or {})
+    sent = raw.get("experience_context") or {}
+    kept = {name: value for name, value in sent.items() if _json.is_json({name: value})}
+    assert json.loads(experience.context.to_json()) == kept
+
+
+@pytest.mark.parametrize("number", ["NaN", "-Infinity", "1e400", '"\\ud800"'])
+def test_a_value_that_is_not_json_costs_its_variable_and_its_field_alone(number: str) -> None:
+    variables = f'"Bad": {{"value": {number}}}, "Deep": {{"value": [{{"a": {number}}}]}}, "Good": {{"value": 1}}'
+    context = f'"cid": "1", "new": {number}'
+    experience = f'{{"payload": {{{variables}}}, "experience_context": {{{context}}}, "unknown": {number}}}'
+    content = f'{{"experiences": {{"key": {experience}}}}}'.encode()
+    decoded = _generated.decode("key", read(content).experiences["key"])
+    assert dict(decoded) == {"Good": 1}
+    assert decoded.context == {"cid": "1"}
 
 
 LIMIT, LESS = RateLimit(100, 7, None), RateLimit(100, 6, None)

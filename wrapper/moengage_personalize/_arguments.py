@@ -86,17 +86,16 @@ def check_whole(name: str, value: object, least: int, error: Refusal = Configura
 
 def plain_number(value: Any) -> int | float | None:
     """The number that a value is, as an exact int or float; None for what is none, a bool included."""
-    kind = type(value)
-    if issubclass(kind, int) and not issubclass(kind, bool):
+    if issubclass(type(value), int) and not issubclass(type(value), bool):
         return int.__int__(value)
-    return float.__float__(value) if issubclass(kind, float) else None
+    return float.__float__(value) if issubclass(type(value), float) else None
 
 
 def check_mapping(name: str, value: Any, wanted: str = "a mapping") -> dict[Any, Any]:
     """A copy of a mapping, whatever is in it."""
     found: dict[Any, Any] | None
     try:
-        found = dict(value) if isinstance(value, Mapping) else None  # pyright: ignore[reportUnknownArgumentType]
+        found = dict(value) if _claims(value, Mapping) else None
     except Exception:  # noqa: BLE001 -- as above
         found = None
     if found is None:
@@ -108,8 +107,8 @@ def check_items(name: str, value: Any, wanted: str) -> list[Any]:
     """What an iterable of a caller gives; text, bytes and mappings are none here, though Python can go through them."""
     items: list[Any] | None = None
     try:
-        if isinstance(value, Iterable) and not isinstance(value, str | bytes | bytearray | Mapping):
-            items = list(value)  # pyright: ignore[reportUnknownArgumentType]
+        if _claims(value, Iterable) and not _claims(value, str, bytes, bytearray, Mapping):
+            items = list(value)
     except Exception:  # noqa: BLE001 -- as above
         items = None
     if items is None:
@@ -152,3 +151,8 @@ def short_repr(value: object) -> str:
 def type_name(value: object) -> str:
     """The name of the real type of a value, whatever it claims to be."""
     return type(value).__name__
+
+
+def _claims(value: object, *kinds: type[Any]) -> bool:
+    """Whether a value says that it is of one of these kinds."""
+    return isinstance(value, kinds)
