@@ -16,31 +16,20 @@ from attrs import frozen
 
 from .._messages import Outcome, Request, Response, TransportError
 from ._body import ACCEPTED, BodyReader
-from ._deadline import Deadline
-from ._failures import (
-    ConnectError,
-    DecodingError,
-    ExchangeError,
-    ExchangeTimeout,
-    PoolTimeout,
-    ProtocolError,
-    ReadError,
-    words,
-)
+from ._exchange import Deadline, ExchangeError, Kind, words
 from ._origin import split_url
 from ._threads import SideBySide
 
 STEPS = ("connect", "read", "write", "pool")
 # What httpx's exceptions mean for a call, by the first of their classes' names that is here.
-KINDS: dict[str, type[ExchangeError]] = {
-    "PoolTimeout": PoolTimeout,
-    "TimeoutException": ExchangeTimeout,
-    "TimeoutError": ExchangeTimeout,
-    "ConnectError": ConnectError,
-    "LocalProtocolError": ProtocolError,
-    "DecodingError": DecodingError,
-    "HTTPError": ReadError,
-    "OSError": ReadError,
+KINDS: dict[str, Kind] = {
+    "PoolTimeout": "busy",
+    "TimeoutException": "timeout",
+    "TimeoutError": "timeout",
+    "LocalProtocolError": "protocol",
+    "DecodingError": "protocol",
+    "HTTPError": "connection",
+    "OSError": "connection",
 }
 
 
@@ -111,7 +100,7 @@ class AsyncHttpxTransport:
 def _build(client: Any, request: Request, deadline: Deadline) -> Any:
     """The request as httpx has it."""
     if getattr(client, "is_closed", False):
-        raise ConnectError("expected an open http_client, got one that was closed")
+        raise ExchangeError("connection", "expected an open http_client, got one that was closed")
     made = client.build_request(
         request.method,
         request.url,
@@ -142,7 +131,7 @@ def _translated(error: Exception) -> Exception:
     """An exception of I/O as ours, without its words; another as it is."""
     known = (KINDS[base.__name__] for base in type(error).__mro__ if base.__name__ in KINDS)
     kind = None if isinstance(error, ExchangeError) else next(known, None)
-    return error if kind is None else kind(words(error))
+    return error if kind is None else ExchangeError(kind, words(error))
 
 
 @frozen(repr=False)
