@@ -10,15 +10,16 @@ from ._circuit import Circuit, CircuitBreaker, seconds_until
 from ._fork import register_after_fork
 
 # Seconds.
-BACKOFF = 0.05  # small beside the default timeout of one second
+BACKOFF = 0.05  # small beside the default timeout of one second; half of it outlasts a restart of 20 ms
 BACKOFF_CAP = 1.0
 MIN_ATTEMPT_TIME = 0.02  # what must be left of the deadline after a pause
 MIN_FAIR_TIMEOUT = 0.2  # a call with less time than this, and than the client's timeout, says nothing about the API
 THROTTLE_CAP = 60.0  # the longest that a 429 keeps calls back
 THROTTLE_JITTER = 0.1  # and up to this part more, so that the processes of a service do not come back together
 
-# Tokens of the retry quota, what a retry costs, and what a success gives back.
-QUOTA, RETRY_COST, RETRY_COST_THROTTLED, SUCCESS_REFUND = 500, 14, 5, 1
+# Tokens of the retry quota, what a retry costs, and what a success gives back. A hundred retries: more than one process
+# has calls under way, so that a short restart, which breaks them all at once, is mended for all.
+QUOTA, RETRY_COST, RETRY_COST_THROTTLED, SUCCESS_REFUND = 1_400, 14, 5, 1
 
 
 class RetryPolicy:
@@ -58,7 +59,7 @@ class RetryPolicy:
         """
         wait = self._throttled(now)
         if wait:
-            pause = wait + BACKOFF * jitter
+            pause = wait + BACKOFF * (1 + jitter) / 2
             if pause + MIN_ATTEMPT_TIME <= left:
                 return pause
             raise self._still_limited(wait)
@@ -86,7 +87,7 @@ class RetryPolicy:
         wait, cost = 0.0, RETRY_COST
         if isinstance(error, RateLimited):
             wait, cost = self._apply_rate_limit(error, now, jitter), RETRY_COST_THROTTLED
-        pause = wait + min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 16)) * jitter
+        pause = wait + min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 16)) * (1 + jitter) / 2
         if not error.retryable or attempt > self._max_retries or pause + MIN_ATTEMPT_TIME > left:
             return None
         return pause if self._take(cost) else None

@@ -12,7 +12,7 @@ from threading import Thread
 from typing import Self
 
 from .._messages import Outcome, Request
-from ._deadline import Deadline
+from ._exchange import Deadline
 
 THREADS = 16  # of one call; 400 keys
 
