@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from event_samples import ACCEPTED, CONTEXT, FIELDS, fail, received, shown
 from faces import CREDENTIALS, Face
 from servers import answers, hangs, serving
-from test_events import CONTEXT, FIELDS, shown
 
 from moengage_personalize import (
     AuthenticationFailed,
@@ -30,7 +30,6 @@ from moengage_personalize import (
 LISTED = (
     b'{"metadata": {"count": 1, "experiences": [{"experience_key": "a", "experience_name": "A", "status": "Active"}]}}'
 )
-ACCEPTED = b'{"status": "success", "message": "m", "req_id": "r"}'
 
 
 @pytest.fixture
@@ -38,15 +37,6 @@ def url() -> Iterator[str]:
     """A sandbox of its own, so that what it received is known."""
     with sandbox.serve() as base_url:
         yield base_url
-
-
-def received(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(url.removesuffix("/v1") + "/_sandbox/events").json()
-    return found
-
-
-def fail(url: str, **how: int) -> None:
-    httpx.post(url.removesuffix("/v1") + "/_sandbox/fail", json=how).raise_for_status()
 
 
 def test_metadata_lists_the_experiences_of_the_workspace(face: Face, sandbox_url: str) -> None:
@@ -63,7 +53,7 @@ def test_metadata_lists_the_experiences_of_the_workspace(face: Face, sandbox_url
 def test_a_status_that_would_find_nothing_in_silence_is_refused(face: Face, status: Any) -> None:
     with serving(hangs) as server:
         client = face.client(base_url=server.base_url)
-        with pytest.raises(InvalidRequestError, match=r"expected (status to be of Active|at least one status)"):
+        with pytest.raises(InvalidRequestError, match=r"expected (status .* of Active|at least one status)"):
             face.run(client.metadata(status))
         assert server.requests == []
 
@@ -141,7 +131,7 @@ def test_the_error_carries_the_events_that_were_not_accepted(face: Face) -> None
     assert set(error.events) < set(made)
     assert not error.retryable
     assert error.__cause__ is error.errors[0]
-    assert str(error).count("[redacted]") == 1  # the visitor of its own request; what is of others cannot come
+    assert str(error).endswith("refused: expected status 200, got 400 Invalid Field Value")
     shown_text = "".join(traceback.TracebackException.from_exception(error, capture_locals=True).format())
     assert sandbox.API_KEY not in shown_text
     again = pickle.loads(pickle.dumps(error))

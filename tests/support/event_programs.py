@@ -1,6 +1,6 @@
-"""Programs that put events and end in many ways; run as processes by test_reporter and scripts/events-drill.
+"""Programs that put events and end in many ways; run as processes by test_reporter and scripts/measure drill.
 
-python reporting.py WAY BASE_URL COUNT [SPOOL]
+python event_programs.py WAY BASE_URL COUNT [SPOOL]
 """
 
 from __future__ import annotations

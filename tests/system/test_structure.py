@@ -6,6 +6,7 @@ import ast
 import os
 import subprocess
 import sys
+import tarfile
 import zipfile
 from collections.abc import Iterator
 from importlib import import_module
@@ -160,6 +161,34 @@ def test_the_top_level_holds_what_the_design_allows() -> None:
     top = {line.split("/")[0] for line in listed.splitlines()}
     allowed = {"pyproject.toml", "README.md", "LICENSE", "spec", "generated", "wrapper", "scripts", "tests", "uv.lock"}
     assert {name for name in top if not name.startswith(".")} <= allowed
+
+
+def test_an_sdist_builds_and_tests_itself(tmp_path: Path) -> None:
+    """Unpacked, it makes the same wheel, its unit tests run, and the results of benchmarks are not in it."""
+    build = [sys.executable, "-m", "hatchling", "build", "--directory", str(tmp_path)]
+    subprocess.run([*build, "--target", "sdist"], cwd=ROOT, check=True, capture_output=True)
+    (archive,) = tmp_path.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        packed.extractall(tmp_path, filter="data")
+    unpacked = tmp_path / archive.name.removesuffix(".tar.gz")
+    assert not (unpacked / "scripts" / "bench-results").exists()
+    subprocess.run([*build, "--target", "wheel"], cwd=unpacked, check=True, capture_output=True)
+    (wheel,) = tmp_path.glob("*.whl")
+    with zipfile.ZipFile(wheel) as packed_wheel:
+        assert "moengage_personalize/sandbox/personalize-experience.yaml" in packed_wheel.namelist()
+    environment = os.environ | {"PYTHONPATH": f"{unpacked / 'wrapper'}:{unpacked / 'generated'}"}
+    run = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/unit/test_settings.py",
+        "tests/unit/test_call.py",
+    ]
+    done = subprocess.run(run, cwd=unpacked, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_a_wheel_is_whole(tmp_path: Path) -> None:

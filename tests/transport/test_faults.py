@@ -17,7 +17,7 @@ from faultserver import LATE, MODES, SOMEBODY_ELSE, FaultServer, Mode, as_json, 
 from servers import read_request
 
 from moengage_personalize import APIError, ConnectionFailed, DeadlineExceeded, Experiences, PersonalizeError
-from moengage_personalize._transport import _origin as _pool, _sync
+from moengage_personalize._transport import _sync
 
 COUNT = 20
 MARGIN = 0.5  # seconds that a call may overrun; generous, because the machine of a test may be busy
@@ -28,8 +28,9 @@ CASES = [
     if not (mode.plain_only if tls else mode.tls_only)
 ]
 SAVABLE = [case for case in CASES if isinstance(case.values[0], Mode) and case.values[0].savable]
-# A fault in one experience costs that one: it is absent, and its neighbour is served.
-SPOILT = ["NaN", "Infinity", "1e999", "lone surrogate", "null experience", "a list for a payload"]
+# A fault in one experience costs that one: it is absent, and its neighbour is served; one in a variable, the variable.
+SPOILT = ["null experience", "a list for a payload"]
+SPOILT_VARIABLE = ["NaN", "Infinity", "1e999", "lone surrogate"]
 SURPLUS = ["surplus answer", "surplus answer, late", "surplus answer after the last chunk"]
 IDLE = ["idle closed at once", "idle closed under the next request", "idle reset under the next request"]
 both_transports = pytest.mark.parametrize("tls", [False, True], ids=["plain", "TLS"])
@@ -41,9 +42,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[FaultServer]:
         bundle = tmp_path_factory.mktemp("ca") / "ca.pem"
         bundle.write_bytes(server.ca_pem())
         environment.setenv("SSL_CERT_FILE", str(bundle))
-        _pool.ssl_context.cache_clear()
         yield server
-    _pool.ssl_context.cache_clear()
 
 
 @contextmanager
@@ -157,6 +156,13 @@ def test_an_experience_that_is_spoilt_costs_itself(face: Face, server: FaultServ
         experiences = face.fetch(client, ["a", "b"], customer_id="visitor")
     assert (experiences.reason("a"), experiences.reason("b")) == ("malformed", "served")
     assert experiences["b"]["Title"] == "visitor"
+
+
+@pytest.mark.parametrize("mode", SPOILT_VARIABLE)
+def test_a_variable_that_is_spoilt_costs_itself(face: Face, server: FaultServer, mode: str) -> None:
+    with client_for(face, server, mode, False, timeout=5, max_retries=0) as client:
+        experiences = face.fetch(client, ["a", "b"], customer_id="visitor")
+    assert {key: dict(one) for key, one in experiences.items()} == {key: {"Title": "visitor"} for key in ("a", "b")}
 
 
 @both_transports

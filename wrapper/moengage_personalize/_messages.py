@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from attrs import field, frozen
@@ -36,7 +36,7 @@ class TransportError:
     "stale" is a connection that had served before and was closed by the server before a byte of this answer came.
     """
 
-    reason: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
+    kind: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
     cause: Exception
 
 
@@ -48,6 +48,10 @@ class Transport(Protocol):
 
     def perform(self, send: Request) -> Outcome:
         """Perform one request within `send.timeout` seconds."""
+        ...
+
+    def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Perform several requests of one call side by side, each within its `timeout`; their outcomes in order."""
         ...
 
     def close(self) -> None:
