@@ -26,6 +26,7 @@ from regenerating import (
     listed,
     metadata,
     move_to_components,
+    operation,
     request,
     vendored,
 )
@@ -302,7 +303,7 @@ def test_the_companion_gives_way_but_for_names_and_what_a_request_needs() -> Non
     document = {"paths": {"/x": {"post": {"requestBody": theirs}}}, "components": {"schemas": {"X": schema}}}
     merged = companion.merge(document, ours)
     assert merged["paths"] == {
-        "/x": {"post": {"requestBody": theirs}},
+        "/x": {"post": {"operationId": "x", "requestBody": theirs}},
         "/y": {"x-described-by": "spec/companion.yaml", "get": {}},
     }
     assert merged["components"]["schemas"]["X"] == schema | {"title": "X", "required": ["b", "a"]} | {
@@ -945,6 +946,12 @@ def test_whatever_fails_in_a_step_is_a_failure_of_that_step(error: Exception, re
 
 
 def test_the_validator_cannot_fetch_what_a_document_names() -> None:
-    document = edited(vendored(), lambda document: experience(document).update(x={"$ref": "http://127.0.0.1:1/"}))
-    with pytest.raises(StepFailed, match=r"expected a document that refers to nothing outside, got 'http://127"):
-        generate._validate(document)
+    def edit(document: Any) -> None:
+        operation(document)["responses"]["404"] = {"$ref": "http://127.0.0.1:1/"}
+
+    with pytest.raises(StepFailed, match="validate: Unresolvable: http://") as caught, step("validate"):
+        generate._validate(edited(vendored(), edit))
+    reasons: list[BaseException | None] = [caught.value]
+    while reasons[-1] is not None:
+        reasons.append(reasons[-1].__cause__)
+    assert "expected a document that refers to nothing outside" in str(reasons[-2])
