@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from typing import Any
 
+from .._arguments import type_name
 from .._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimit, RateLimited
 from ._circuit import Circuit, CircuitBreaker, seconds_until
 from ._fork import register_after_fork
@@ -28,9 +30,11 @@ class RetryPolicy:
     Times are seconds of one monotonic clock, jitter is from 0 to 1, and `left` is what is left of a call's deadline.
     """
 
-    def __init__(self, max_retries: int, breaker: object, timeout: float = MIN_FAIR_TIMEOUT) -> None:
-        if breaker is not None and not isinstance(breaker, CircuitBreaker):
-            raise ConfigurationError(f"expected circuit_breaker to be a CircuitBreaker or None, got {breaker!r}")
+    def __init__(self, max_retries: int, breaker: Any, timeout: float = MIN_FAIR_TIMEOUT) -> None:
+        if breaker is not None and not issubclass(type(breaker), CircuitBreaker):
+            raise ConfigurationError(
+                f"expected circuit_breaker to be a CircuitBreaker or None, got {type_name(breaker)}"
+            )
         self._max_retries = max_retries
         self._fair = min(timeout, MIN_FAIR_TIMEOUT)
         self._circuit = None if breaker is None else Circuit(breaker)
