@@ -33,7 +33,7 @@ def open_spool(spool: Any) -> Spool:
     """The spool at a path; ConfigurationError where none can be, and for a file that is none."""
     path: str | None = None
     try:
-        path = plain_text(spool.__fspath__() if hasattr(type(spool), "__fspath__") else spool)
+        path = plain_text(os.fspath(spool) if isinstance(spool, os.PathLike) else spool)
     except Exception:  # noqa: BLE001 -- the code of a caller's object may raise anything
         path = None
     if not path or "\0" in path:
