@@ -31,11 +31,10 @@ FAILURE_COOLDOWN = 1.0  # seconds without a try after one that failed, so that n
 
 def open_spool(spool: Any) -> Spool:
     """The spool at a path; ConfigurationError where none can be, and for a file that is none."""
-    path: str | None = None
-    try:
-        path = plain_text(os.fspath(spool) if isinstance(spool, os.PathLike) else spool)
-    except Exception:  # noqa: BLE001 -- the code of a caller's object may raise anything
-        path = None
+    path = plain_text(spool)
+    if path is None:
+        with suppress(Exception):  # whatever the code of a caller's object raises
+            path = plain_text(os.fspath(spool))
     if not path or "\0" in path:
         found = type_name(spool) if path is None else short_repr(path)
         raise ConfigurationError(f"expected spool to be a path, as str or os.PathLike[str], got {found}")
