@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -198,6 +198,15 @@ class _LoopState:
     pools: Pools[AsyncConnection]
     make: Callable[[], AsyncConnection]
     """A connection that is not made yet."""
+    closing: AsyncGenerator[None]
+
+
+async def _until_shutdown(pools: Pools[AsyncConnection]) -> AsyncGenerator[None]:
+    """Close the connections when their event loop shuts its generators down, as asyncio.run does before it ends."""
+    try:
+        yield
+    finally:
+        pools.close()
 
 
 class AsyncPooledTransport:
@@ -217,7 +226,10 @@ class AsyncPooledTransport:
                     left.pools.close()
             pools, buffer = Pools[AsyncConnection](proxy_for), memoryview(bytearray(BUFFER))
             make = partial(AsyncConnection, pools.generation, buffer)
-            self._made[loop] = _LoopState(asyncio.Semaphore(MAX_CONNECTIONS), pools, make)
+            closing = _until_shutdown(pools)
+            with suppress(StopIteration):  # which says that it waits
+                anext(closing).send(None)
+            self._made[loop] = _LoopState(asyncio.Semaphore(MAX_CONNECTIONS), pools, make, closing)
         return self._made[loop]
 
     async def perform(self, request: Request) -> Outcome:
@@ -247,4 +259,4 @@ class AsyncPooledTransport:
         """Close the connections of this event loop; those that are in use are closed after their responses."""
         state = self._made.pop(asyncio.get_running_loop(), None)
         if state is not None:
-            state.pools.close()
+            await state.closing.aclose()

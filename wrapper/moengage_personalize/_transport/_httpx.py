@@ -61,7 +61,7 @@ class HttpxTransport:
 
     def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
         """Perform several requests of one call side by side."""
-        with SideBySide(self.perform, requests, len(requests) - 1) as all_of_them:
+        with SideBySide(self.perform, requests) as all_of_them:
             return all_of_them.results()
 
     def close(self) -> None:

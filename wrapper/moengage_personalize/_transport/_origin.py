@@ -155,8 +155,8 @@ def _written(method: str, target: bytes, headers: Headers) -> bytes:
 @cache
 def user_agent() -> bytes:
     """Our name and version; without the version where the package is not installed, as in a zipapp."""
-    from importlib import metadata  # here, because it is slow to import
+    with suppress(ImportError):  # which PackageNotFoundError is, and what an import is while the interpreter ends
+        from importlib import metadata  # here, because it is slow to import
 
-    with suppress(metadata.PackageNotFoundError):
         return f"moengage-personalize/{metadata.version('moengage-personalize')}".encode()
     return b"moengage-personalize"

@@ -87,7 +87,7 @@ class ResponseParser:
                 return
             with memoryview(self._head) as view:
                 self._parse(view[: found.end()])
-            data = bytes(self._head[found.end() :])
+            data = memoryview(bytes(self._head[found.end() :]))  # a view, of which a traceback shows nothing
             self._head.clear()
             if self._informational > INFORMATIONAL:
                 raise ExchangeError("limit", f"more than {INFORMATIONAL} informational answers before the answer")
@@ -218,15 +218,16 @@ class HTTP11Connection:
             raise error or ExchangeError("connection", "no answer")
         if parser.status == 408 and self._served:
             raise ExchangeError("stale", "the server answered 408 on a connection that lay idle")
-        body = b""
-        if error is None:
-            try:
-                body = parser.body.decode(parser.headers.get("content-encoding", ""))
-            except ExchangeError as failed:
-                error = failed
-        if error is not None and parser.status == 200:
-            raise error
-        return Response(parser.status, parser.headers, body)
+        try:
+            if error is not None:
+                raise error
+            return Response(
+                parser.status, parser.headers, parser.body.decode(parser.headers.get("content-encoding", ""))
+            )
+        except ExchangeError:
+            if parser.status == 200:
+                raise
+            return Response(parser.status, parser.headers, b"")
 
     @property
     def reusable(self) -> bool:

@@ -225,7 +225,7 @@ class PooledTransport:
         outcomes: list[Outcome | None] = [None] * len(requests)
         own = {at: steps for at, request in enumerate(requests) if (steps := _on_idle_connection(state, request))}
         rest = [at for at in range(len(requests)) if at not in own]
-        with SideBySide(self.perform, [requests[at] for at in rest], len(rest) - (not own)) as others:
+        with SideBySide(self.perform, [requests[at] for at in rest]) as others:
             try:
                 for _ in ("write", "read"):
                     for at, steps in own.items():
