@@ -97,8 +97,9 @@ def fenced(text: str) -> Iterator[Fence]:
                 closed = True
                 break
             inside.append(inner)
-        blanks = min([len(inner) - len(inner.lstrip(" \t")) for inner in inside if inner.strip()], default=0)
-        yield Fence(number, "".join(inner[min(indent, blanks) :] if inner.strip() else inner for inner in inside), closed)
+        blanks = [len(inner) - len(inner.lstrip(" \t")) for inner in inside if inner.strip()]
+        cut = min([indent, *blanks])
+        yield Fence(number, "".join(inner[cut:] if inner.strip() else inner for inner in inside), closed)
 
 
 def _fenced_document(fence: Fence) -> tuple[bytes, Object]:

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
     max_leaves=10,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """Overlay and companion are read once for all the documents here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "load_own", cache(reading.load_own))
+        yield
 
 
 def effective(document: Any) -> Any:
