@@ -42,7 +42,10 @@ def _lay_over(theirs: Any, ours: Any, document: Object) -> None:
     if not is_object(theirs) or not is_object(ours):
         return
     for key, value in ours.items():
-        if key in NAMES and not is_object(value):  # a property may be called title, too
+        if key == "content" and is_object(theirs.get(key)) and len(theirs[key]) == len(value) == 1:
+            # The only media type, whatever it is called.
+            _lay_over(next(iter(theirs[key].values())), next(iter(value.values())), document)
+        elif key in NAMES and not is_object(value):  # a property may be called title, too
             theirs[key] = copy.deepcopy(value)
         elif key == "required" and is_list(value) and is_object(theirs.get("properties")):
             known = theirs.get("required", [])

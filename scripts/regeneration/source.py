@@ -133,7 +133,8 @@ def _text(content: bytes) -> str:
 def _document(value: object) -> Object:
     """A value as a document, of whose outline every later step may be sure; the rest is validated after the overlay."""
     if not is_object(value):
-        raise Unreadable(f"{WANTED}, got a {type(value).__name__}")
+        kind = "a list" if is_list(value) else "text without one"
+        raise Unreadable(f"{WANTED}, got {kind}")
     if "swagger" in value:
         raise Unreadable(f"Swagger {value['swagger']} is not supported, expected OpenAPI 3.0 or 3.1")
     version = value.get("openapi")

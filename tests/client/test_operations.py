@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 import pytest
+from event_samples import ACCEPTED, CONTEXT, FIELDS, fail, received, shown
 from faces import CREDENTIALS, Face
 from servers import answers, hangs, serving
-from test_events import CONTEXT, FIELDS, shown
 
 from moengage_personalize import (
     AuthenticationFailed,
@@ -30,7 +30,6 @@ from moengage_personalize import (
 LISTED = (
     b'{"metadata": {"count": 1, "experiences": [{"experience_key": "a", "experience_name": "A", "status": "Active"}]}}'
 )
-ACCEPTED = b'{"status": "success", "message": "m", "req_id": "r"}'
 
 
 @pytest.fixture
@@ -38,15 +37,6 @@ def url() -> Iterator[str]:
     """A sandbox of its own, so that what it received is known."""
     with sandbox.serve() as base_url:
         yield base_url
-
-
-def received(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = httpx.get(url.removesuffix("/v1") + "/_sandbox/events").json()
-    return found
-
-
-def fail(url: str, **how: int) -> None:
-    httpx.post(url.removesuffix("/v1") + "/_sandbox/fail", json=how).raise_for_status()
 
 
 def test_metadata_lists_the_experiences_of_the_workspace(face: Face, sandbox_url: str) -> None:

@@ -21,12 +21,11 @@ import pytest
 from celery import Celery
 from celery.exceptions import Reject
 from celery.result import AsyncResult
+from event_samples import REFUSED, fail, received, shown
 from faces import CREDENTIALS
 from helpers import ROOT
 from hypothesis import given, strategies as st
 from kombu.exceptions import OperationalError
-from test_events import FIELDS, shown
-from test_operations import fail, received
 
 from moengage_personalize import (
     APIError,
@@ -46,7 +45,6 @@ from moengage_personalize.integrations._batch import deliver
 from moengage_personalize.integrations.celery import ReportTask, report_task
 
 EVENTS = [shown() for _ in range(250)]
-REFUSED = {"context": {**FIELDS, "audience_id": 42}}  # by the API, which wants a text
 CANARY = "canary-8821"
 REDIS = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed, and could not be")
@@ -327,10 +325,15 @@ class Service:
             "VISIBILITY": str(visibility),
         }
         options = "worker --concurrency=2 --loglevel=INFO --without-gossip --without-mingle --events"
-        command = [sys.executable, "-m", "celery", "--app=queueing", *options.split()]
+        command = [sys.executable, "-m", "celery", "--app=celery_service", *options.split()]
         before = self.log.count(" ready.")
         self._worker = subprocess.Popen(
-            command, cwd=ROOT / "tests", env=environment, stdout=self._log, stderr=self._log, start_new_session=True
+            command,
+            cwd=ROOT / "tests" / "support",
+            env=environment,
+            stdout=self._log,
+            stderr=self._log,
+            start_new_session=True,
         )
         self.until(lambda: self.log.count(" ready.") > before)
 

@@ -6,39 +6,23 @@ import json
 import pickle
 import re
 from datetime import UTC, datetime, timedelta, timezone
-from random import random
 from typing import Any
 from uuid import UUID
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
+from event_samples import CONTEXT, FIELDS, shown
 from hypothesis import given, strategies as st
 
-from moengage_personalize import ExperienceContext, ExperienceEvent, InvalidRequestError, _context, events
+from moengage_personalize import ExperienceEvent, InvalidRequestError, events
 from moengage_personalize._reporting._batches import batches
 
-FIELDS: dict[str, Any] = {
-    "cid": "65eae5738ea5032b0ef60138_F_T_WP_AB_2_P_0_AU_42D",
-    "experience": "Homepage Banner",
-    "moe_locale_id": "0",
-    "moe_variation_id": "2",
-    "audience_name": "High Intent Users",
-    "audience_id": "42D",
-    "type": "PERSONALIZE",
-    "added later": {"deep": [1, None, "ä"]},
-}
-CONTEXT = ExperienceContext(FIELDS)
-KEY = "a secret of the service"
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=10,
 ).filter(lambda value: "\\ud" not in json.dumps(value))
 CONTEXTS = st.dictionaries(st.text(alphabet=st.characters(exclude_categories=["Cs"])), JSON, max_size=8)
-
-
-def shown(**given: Any) -> ExperienceEvent:
-    return events.shown(given.pop("context", CONTEXT), **{"customer_id": "user_8821", **given})
 
 
 def test_an_event_is_stamped_once_when_it_is_made() -> None:
@@ -49,6 +33,19 @@ def test_an_event_is_stamped_once_when_it_is_made() -> None:
     assert before <= one.at <= int(datetime.now(UTC).timestamp())
     with pytest.raises(FrozenInstanceError):
         one.uuid = other.uuid  # type: ignore[misc]
+
+
+@pytest.mark.parametrize("make", [events.shown, events.clicked])
+@pytest.mark.parametrize("kind", [str, UUID])
+def test_the_uuid_of_an_event_may_be_given(make: Any, kind: Any) -> None:
+    uuid = "5f0c1f7e-9a3c-4c8e-8c55-0f3c8d3f2a10"
+    assert make(CONTEXT, customer_id="user_8821", uuid=kind(uuid)).uuid == uuid
+
+
+@pytest.mark.parametrize("uuid", ["", "no-uuid", UUID(int=0), 5, b"x", object()])
+def test_a_uuid_that_is_none_of_version_4_is_refused(uuid: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="expected uuid to be a UUID of version 4"):
+        shown(uuid=uuid)
 
 
 def test_the_time_of_an_event_may_be_given_in_any_zone() -> None:
@@ -171,59 +168,6 @@ def test_many_events_of_one_customer_become_several_elements() -> None:
 def test_something_else_than_an_event_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="expected events to be ExperienceEvents, got dict"):
         batches([{}])  # type: ignore[list-item]
-
-
-@given(fields=CONTEXTS, key=st.none() | st.binary(min_size=16, max_size=40) | st.just(KEY))
-def test_a_context_survives_a_page_as_a_token(fields: dict[str, Any], key: str | bytes | None) -> None:
-    token = ExperienceContext(fields).to_token(key)
-    assert re.fullmatch(r"[A-Za-z0-9_-]+", token)
-    assert ExperienceContext.from_token(token, key) == ExperienceContext(fields)
-
-
-@given(place=st.integers(0), letter=st.sampled_from("ABCxyz019-_=+/ ."), key=st.sampled_from([None, KEY]))
-def test_a_token_that_was_changed_is_refused(place: int, letter: str, key: str | None) -> None:
-    token = CONTEXT.to_token(key)
-    place %= len(token)
-    changed = f"{token[:place]}{letter}{token[place + 1 :]}"
-    if changed != token:
-        with pytest.raises(InvalidRequestError, match="expected a token that to_token gave with the same key"):
-            ExperienceContext.from_token(changed, key)
-
-
-@given(text=st.text() | st.text(alphabet="ABCDabcd0123-_", min_size=30) | st.binary() | st.integers())
-def test_a_token_that_is_none_is_refused(text: Any) -> None:
-    with pytest.raises(InvalidRequestError, match="expected a token"):
-        ExperienceContext.from_token(text)
-
-
-def test_a_token_of_another_key_or_of_none_is_refused() -> None:
-    for signed, read in ((KEY, None), (None, KEY), (KEY, "another secret of the service")):
-        with pytest.raises(InvalidRequestError, match="expected a token"):
-            ExperienceContext.from_token(CONTEXT.to_token(signed), read)
-
-
-def test_a_key_that_is_too_short_is_refused_and_not_repeated() -> None:
-    for key in ("short", b"", 7):
-        with pytest.raises(InvalidRequestError, match="expected a key of at least 16 bytes") as caught:
-            CONTEXT.to_token(key)  # type: ignore[arg-type]
-        assert "short" not in str(caught.value).replace("shorter", "")
-
-
-def test_a_token_has_a_limit_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(InvalidRequestError, match="expected a token of at most 8,192 characters"):
-        ExperienceContext({"a": [random() for _ in range(2_000)]}).to_token()
-    with monkeypatch.context() as patched:
-        patched.setattr(_context, "UNPACKED", 10**9)
-        bomb = ExperienceContext({"a": " " * 200_000}).to_token()
-    with pytest.raises(InvalidRequestError, match="expected a token"):
-        ExperienceContext.from_token(bomb)
-    with pytest.raises(InvalidRequestError, match="expected a token"):
-        ExperienceContext.from_token("A" * 8_193)
-
-
-def test_a_context_that_from_token_would_refuse_makes_no_token() -> None:
-    with pytest.raises(InvalidRequestError, match=r"expected a context of at most 65,536 bytes, got 70,\d\d\d"):
-        ExperienceContext({"name": "a" * 70_000}).to_token()
 
 
 def test_what_cannot_be_written_as_json_is_no_event() -> None:

@@ -9,18 +9,17 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from multiprocessing import util
 from pathlib import Path
 from typing import Any
 
 import event_programs
 import pytest
+from event_samples import ACCEPTED, fail, received, shown, within
 from faces import CREDENTIALS, Face
 from helpers import does_not_start
 from servers import answers, hangs, serving
-from test_events import shown
-from test_operations import ACCEPTED, fail, received
 
 from moengage_personalize import (
     AsyncPersonalizeClient,
@@ -40,13 +39,6 @@ from moengage_personalize._transport import AsyncPooledTransport
 def url() -> Iterator[str]:
     with sandbox.serve() as base_url:
         yield base_url
-
-
-def within(seconds: float, done: Callable[[], bool]) -> bool:
-    until = time.monotonic() + seconds
-    while not done() and time.monotonic() < until:
-        time.sleep(0.01)
-    return done()
 
 
 def test_events_are_reported_in_the_background_and_at_the_close(face: Face, url: str) -> None:

@@ -2,95 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
 import pytest
+from event_samples import shown
+from flush_world import DOWN, World, failing
 from hypothesis import settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
-from test_events import shown
 
 from moengage_personalize import (
     APIError,
     BadRequest,
-    EventsNotAccepted,
     ExperienceEvent,
     PersonalizeError,
     RateLimited,
     ReporterStats,
-    ServerError,
 )
 from moengage_personalize._reporting._outbox import Outbox
-from moengage_personalize._reporting._schedule import Delivery, Report, Tend, Wait
-from moengage_personalize._spool._spool import Spool
-
-Response = Callable[[list[ExperienceEvent]], PersonalizeError | None]
-DOWN = ServerError("down")
-
-
-class World:
-    """A reporter without a thread: steps are performed by hand, and waiting moves the clock."""
-
-    def __init__(self, size: int = 1000, interval: float = 2.0, batch: int = 100, spool: Spool | None = None) -> None:
-        self.time = 1000.0
-        self.gone: list[tuple[ExperienceEvent, str]] = []
-        self.outbox = Outbox(size, lambda event, reason: self.gone.append((event, reason)), self.now, spool)
-        self.delivery = Delivery(self.outbox, interval, batch, self.now, lambda: 1.0)
-        self.steps = self.delivery.steps()
-        self.sent: list[list[ExperienceEvent]] = []
-        self.pauses: list[float] = []
-        self._outcome: PersonalizeError | None = None
-
-    def now(self) -> float:
-        return self.time
-
-    def put(self, count: int = 1) -> list[ExperienceEvent]:
-        made = [shown() for _ in range(count)]
-        for event in made:
-            self.outbox.put(event)
-        return made
-
-    def step(self, answer: Response = lambda _: None) -> Wait | Report | Tend:
-        step = self.steps.send(self._outcome)
-        self._outcome = None
-        if isinstance(step, Report):
-            self.sent.append(step.events)
-            self._outcome = answer(step.events)
-        elif isinstance(step, Tend):
-            self.outbox.tend(step.spool)
-        else:
-            self.pauses.append(step.seconds)
-            self.time += step.seconds
-        return step
-
-    def until(self, done: Callable[[], bool], answer: Response = lambda _: None) -> None:
-        for _ in range(10_000):
-            if done():
-                return
-            self.step(answer)
-        raise AssertionError("it never came to be")
-
-    def until_ended(self) -> None:
-        with suppress(StopIteration):
-            while True:
-                self.step()
-
-    @property
-    def stats(self) -> ReporterStats:
-        stats = self.outbox.stats()
-        waiting = stats.queued + stats.spooled
-        assert stats.created + stats.recovered == stats.sent + waiting + sum(stats.dropped.values())
-        return stats
-
-
-def failing(error: PersonalizeError) -> Response:
-    def fail(events: list[ExperienceEvent]) -> PersonalizeError:
-        whole = EventsNotAccepted("expected, got")
-        whole.events, whole.errors = tuple(events), (error,)
-        return whole
-
-    return fail
+from moengage_personalize._reporting._schedule import MAX_AGE, Maintain, Report, Span, Wait, retry_pause
 
 
 def test_a_full_batch_goes_at_once_and_the_rest_after_the_interval() -> None:
@@ -162,14 +92,15 @@ def test_a_reset_of_the_rate_limit_is_waited_for() -> None:
     assert world.step() == Wait(45.0)
 
 
+@pytest.mark.parametrize("refusal", [BadRequest("400", status=400), APIError("413", status=413)])
 @pytest.mark.parametrize("bad", [[0], [99], [37, 38], [1, 50, 98], list(range(100))])
-def test_a_bad_event_does_not_take_the_others_of_its_batch_with_it(bad: list[int]) -> None:
-    world = World()
+def test_a_bad_event_does_not_take_the_others_of_its_batch_with_it(bad: list[int], refusal: APIError) -> None:
+    world, error = World(), refusal
     made = world.put(100)
     wrong = {made[index].uuid for index in bad}
 
-    def answer(events: list[ExperienceEvent]) -> PersonalizeError | None:
-        return failing(BadRequest("400", status=400))(events) if wrong & {event.uuid for event in events} else None
+    def answer(events: tuple[ExperienceEvent, ...]) -> PersonalizeError | None:
+        return error if wrong & {event.uuid for event in events} else None
 
     world.until(lambda: world.outbox.empty, answer)
     assert world.stats.sent == 100 - len(bad)
@@ -177,14 +108,49 @@ def test_a_bad_event_does_not_take_the_others_of_its_batch_with_it(bad: list[int
     assert set(world.pauses) <= {2.0}  # no more than waiting for others, once all is done
 
 
+def test_what_is_too_long_together_arrives_in_parts_and_nothing_is_dropped() -> None:
+    world = World()
+    made = world.put(100)
+    lengths: list[int] = []
+
+    def answer(events: tuple[ExperienceEvent, ...]) -> PersonalizeError | None:
+        lengths.append(len(events))
+        return APIError("413", status=413) if len(events) > 30 else None
+
+    world.until(lambda: world.outbox.empty, answer)
+    assert (world.stats.sent, world.stats.dropped, lengths) == (100, {}, [100, 50, 50, 25, 25, 25, 25])
+    assert world.sent == [made]
+
+
 def test_an_outage_while_a_bad_event_is_searched_loses_nothing() -> None:
     world = World()
     made = world.put(100)
-    world.step(failing(BadRequest("400")))
-    world.step(failing(DOWN))
-    assert world.stats.queued == 100
+
+    def answer(events: tuple[ExperienceEvent, ...]) -> PersonalizeError | None:
+        bad, half = BadRequest("400"), len(events) < 100
+        return None if made[0] in events and half else DOWN if half else bad
+
+    world.step(answer)
+    assert isinstance(world.step(), Wait)
+    assert (world.stats.sent, world.stats.queued) == (50, 50)
     world.until(lambda: world.outbox.empty)
-    assert world.sent[-1] == made
+    assert world.sent == [made, made[50:]]
+
+
+@pytest.mark.parametrize("limited_first", [True, False])
+def test_of_several_failures_the_longest_pause_counts(limited_first: bool) -> None:
+    world = World()
+    made = world.put(100)
+    limited = RateLimited("429")
+    limited.retry_after = 45.0
+
+    def answer(events: tuple[ExperienceEvent, ...]) -> PersonalizeError | None:
+        if len(events) == 100:
+            return BadRequest("400")
+        return limited if (made[0] in events) is limited_first else DOWN
+
+    world.step(answer)
+    assert world.step() == Wait(45.0)
 
 
 def test_an_error_of_another_kind_is_tried_again() -> None:
@@ -196,27 +162,107 @@ def test_an_error_of_another_kind_is_tried_again() -> None:
     world.until(lambda: world.stats.sent == 100)
 
 
-def test_hurry_sends_what_there_is_once_even_in_a_pause() -> None:
+def test_a_flush_sends_what_there_is_once_even_in_a_pause() -> None:
     world = World()
     world.put(100)
     world.step(failing(DOWN))
     assert isinstance(world.step(), Wait)
     world.time -= 0.4
-    world.delivery.hurry = True
+    world.schedule.flush_requested = True
     assert isinstance(world.step(failing(DOWN)), Report)
     assert isinstance(world.step(), Wait)
     world.time -= 0.4
     world.put(3)
-    world.delivery.hurry = True
+    world.schedule.flush_requested = True
     started = world.time
     world.until(lambda: world.stats.sent == 103)
     assert world.time - started <= 2.0
 
 
+def test_a_success_ends_the_growth_of_pauses() -> None:
+    world = World()
+    world.put(100)
+    for _ in range(6):
+        world.step(failing(DOWN))
+    world.until(lambda: world.outbox.empty)
+    world.put(100)
+    world.pauses.clear()
+    world.step(failing(DOWN))
+    world.step()
+    assert world.pauses == [0.5]
+
+
+@pytest.mark.parametrize("back", [0.5, 500.0])
+def test_a_clock_that_is_set_back_neither_stops_nor_expires_anything(back: float) -> None:
+    world = World()
+    world.put(100)
+    world.until(lambda: len(world.sent) == 8, failing(DOWN))
+    world.time -= 1_000.0 * back
+    world.put(1)
+    resumed = world.time
+    world.until(lambda: world.stats.sent == 101)
+    assert world.time - resumed <= 35.0
+    assert world.gone == []
+
+
+def test_what_is_queued_before_a_clock_is_set_back_still_expires() -> None:
+    world = World()
+    world.put(1)
+    world.time = 5.0
+    assert world.stats.oldest_age == 0.0
+    world.until(lambda: world.outbox.empty, failing(DOWN))
+    assert MAX_AGE <= world.time - 5.0 < MAX_AGE + 40
+    assert world.stats.dropped == {"expired": 1}
+
+
+def test_a_close_is_bounded_where_the_clock_is_set_back() -> None:
+    world = World()
+    world.put(1)
+    world.schedule.closing = Span(world.time, 3.0)
+    world.time -= 500.0
+    world.until_ended()
+    assert world.stats.dropped == {"closed": 1}
+
+
+def test_the_oldest_age_is_that_of_the_oldest_wherever_it_is() -> None:
+    world = World(batch=1)
+    world.put(1)
+    world.time += 7.0
+    world.put(1)
+    world.time += 1.0
+    assert world.stats.oldest_age == 8.0
+    world.step()  # the oldest is in flight, the youngest waits
+    assert world.stats.oldest_age == 8.0
+    world.step()  # and was sent
+    assert world.stats.oldest_age == 1.0
+
+
+def test_at_the_close_a_long_pause_is_cut_short() -> None:
+    world = World()
+    world.put(1)
+    world.until(lambda: len(world.sent) == 9, failing(DOWN))
+    world.outbox.closed, world.schedule.closing = True, Span(world.time, 3.0)
+    world.step()
+    assert world.pauses[-1] <= 0.2
+    world.until_ended()
+    assert (world.stats.sent, world.stats.queued) == (1, 0)
+
+
+def test_pauses_grow_to_their_limit_and_a_429_is_obeyed() -> None:
+    limited = RateLimited("429")
+    limited.retry_after = 45.0
+    pauses = [retry_pause(failures, DOWN, 1.0, 600.0) for failures in (0, 1, 5, 10, 11, 200)]
+    assert pauses == [0.5, 1.0, 16.0, 512.0, 600.0, 600.0]
+    assert retry_pause(0, DOWN, 0.0, 600.0) == 0.25
+    assert retry_pause(0, limited, 1.0, 600.0) == 45.0
+    limited.retry_after = 10**9
+    assert retry_pause(0, limited, 1.0) == MAX_AGE
+
+
 def test_the_end_sends_what_there_is() -> None:
     world = World()
     world.put(250)
-    world.delivery.ends_at = world.time + 3
+    world.schedule.closing = Span(world.time, 3.0)
     while not world.outbox.empty:
         with suppress(StopIteration):
             world.step()
@@ -227,8 +273,8 @@ def test_the_end_sends_what_there_is() -> None:
 def test_the_end_gives_up_in_time_and_counts_what_is_left() -> None:
     world = World()
     world.put(150)
-    world.delivery.ends_at = world.time + 3
-    taken: list[Wait | Report | Tend] = []
+    world.schedule.closing = Span(world.time, 3.0)
+    taken: list[Wait | Report | Maintain] = []
     while not world.outbox.empty:
         with suppress(StopIteration):
             taken.append(world.step(failing(DOWN)))
@@ -278,20 +324,20 @@ class Counting(RuleBasedStateMachine):
         self.world.time += later
         if not self.ended:
             try:
-                self.world.step(lambda _: None if error is None else failing(error)([]))
+                self.world.step(lambda _: error)
             except StopIteration:
                 self.ended = True
 
     @rule()
     def cut_off(self) -> None:
         self.world.steps.close()
-        self.world.steps, self.world._outcome = self.world.delivery.steps(), None
+        self.world.steps, self.world._outcome = self.world.schedule.steps(), None
         self.ended = False
 
     @rule()
     def end(self) -> None:
         self.world.outbox.closed = True
-        self.world.delivery.ends_at = self.world.time + 1
+        self.world.schedule.closing = Span(self.world.time, 1.0)
 
     @invariant()
     def nothing_is_lost_uncounted(self) -> None:

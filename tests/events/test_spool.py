@@ -19,18 +19,16 @@ from typing import Any
 
 import event_programs
 import pytest
+from event_samples import received, shown, within
 from faces import CREDENTIALS, Face
+from flush_world import DOWN, World, failing
 from hypothesis import given, settings, strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
-from test_events import shown
-from test_operations import received
-from test_reporter import within
-from test_schedule import DOWN, World, failing
 
 from moengage_personalize import BadRequest, ConfigurationError, PersonalizeClient, sandbox
 from moengage_personalize._policy import _fork as _forked
-from moengage_personalize._spool import _lease, _spool as spools, _store as stores
-from moengage_personalize._spool._spool import Spool
+from moengage_personalize._reporting._schedule import Span
+from moengage_personalize._spool import Spool, _lease, _spool as spools, _store as stores
 
 DEAD = "http://127.0.0.1:9/v1"
 
@@ -48,7 +46,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def no_rest(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(spools, "REST", 0.0)
+    monkeypatch.setattr(spools, "FAILURE_COOLDOWN", 0.0)
 
 
 def waits(face: Face, done: Callable[[], bool], seconds: float = 15) -> bool:
@@ -119,7 +117,7 @@ def test_what_others_left_is_sent_at_the_start_without_a_put(face: Face, url: st
 
 def test_what_dies_beside_a_reporter_is_found(face: Face, url: str, path: Path) -> None:
     reporter = made(face, face.client(base_url=url), spool=path)
-    assert waits(face, lambda: reporter._outbox.tended)
+    assert waits(face, lambda: reporter._outbox._adopted)
     left(path, 2)
     assert waits(face, lambda: reporter.stats.sent == 2)
     face.run(reporter.close())
@@ -150,8 +148,9 @@ def test_what_the_close_could_not_send_stays_for_the_next(face: Face, url: str, 
         (b"spool", "got bytes"),
         ("", "got ''"),
         ("a\0b", "expected spool to be a path"),
-        ("/", "expected spool to be a file in a folder that is there, got '/'"),
-        ("/nowhere/spool", "expected spool to be a file in a folder that is there"),
+        ("/", "expected spool to be a spool or a new file in a folder that is there, got another file at '/'"),
+        ("/nowhere/spool", "expected spool to be a spool or a new file in a folder that is there"),
+        ("\ud800", "got UnicodeEncodeError at"),
     ],
 )
 def test_a_path_that_cannot_be_is_refused(face: Face, url: str, wrong: Any, message: str) -> None:
@@ -163,7 +162,7 @@ def test_a_path_that_cannot_be_is_refused(face: Face, url: str, wrong: Any, mess
 def test_a_system_without_such_locks_is_refused(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
     monkeypatch.setattr(spools, "find_spec", lambda _: None)
     with pytest.raises(ConfigurationError, match="expected a system whose file locks end with a process"):
-        spools.check_spool(path)
+        spools.open_spool(path)
 
 
 def test_a_full_disk_is_counted_and_the_events_are_sent_from_memory(url: str, path: Path) -> None:
@@ -206,40 +205,163 @@ def test_a_child_begins_with_nothing_and_a_lease_of_its_own(url: str, path: Path
         assert reporter.close()
 
 
-@pytest.mark.parametrize("content", [b"garbage", b"garbage" * 5000, b"SQLite format 3\0" + b"\xff" * 9000])
-def test_a_spool_that_is_garbage_is_set_aside(
-    face: Face, url: str, path: Path, content: bytes, caplog: pytest.LogCaptureFixture
+def database(*statements: str) -> bytes:
+    """The file of a database of SQLite."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "database"
+        connection = sqlite3.connect(path)
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+        connection.close()
+        return path.read_bytes()
+
+
+FOREIGN = {
+    "csv": b"user,event\nu1,shown\n",
+    "json": b'{"events": []}',
+    "zeros": b"\0" * 8192,
+    "one byte": b"x",
+    "99 bytes": b"SQLite format 3\0".ljust(99, b"\0"),
+    "no pages": b"SQLite format 3\0" + b"\xff" * 9000,
+    "another database": database("CREATE TABLE precious (text)", "INSERT INTO precious VALUES ('kept')"),
+    "another application": database("PRAGMA application_id = 7", "PRAGMA user_version = 1", "CREATE TABLE a (b)"),
+    "another version": database(
+        f"PRAGMA application_id = {0x4D6F4573}", "PRAGMA user_version = 2", "CREATE TABLE a (b)"
+    ),
+}
+
+
+@pytest.mark.parametrize("linked", [False, True])
+@pytest.mark.parametrize("content", FOREIGN.values(), ids=FOREIGN)
+def test_a_file_that_is_no_spool_is_refused_and_never_touched(
+    face: Face, path: Path, content: bytes, linked: bool
 ) -> None:
     path.write_bytes(content)
+    path.chmod(0o644)
+    before = path.stat()
+    given = path.parent / "link" if linked else path
+    if linked:
+        given.symlink_to(path)
+    with pytest.raises(ConfigurationError, match=r"expected spool to be a spool or a new file .* got another file at"):
+        face.client(base_url=DEAD).reporter(spool=given)
+    assert path.read_bytes() == content
+    assert (path.stat().st_mtime_ns, path.stat().st_mode) == (before.st_mtime_ns, before.st_mode)
+    assert sorted(file.name for file in path.parent.iterdir()) == (["link", "spool"] if linked else ["spool"])
+
+
+def test_what_is_no_file_is_refused_and_not_waited_for(face: Face, path: Path) -> None:
+    os.mkfifo(path)
+    with pytest.raises(ConfigurationError, match="got another file at"):
+        face.client(base_url=DEAD).reporter(spool=path)
+
+
+def test_a_file_that_may_not_be_read_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: str) -> None:
+        raise PermissionError
+
+    monkeypatch.setattr(spools, "check_file", refuse)
+    path.touch()
+    with pytest.raises(ConfigurationError, match="got PermissionError at"):
+        spools.open_spool(path)
+
+
+def test_a_database_that_this_process_has_open_keeps_its_locks(path: Path) -> None:
+    """The locks of POSIX end when any descriptor of the file is closed."""
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("CREATE TABLE precious (text)")
+    connection.execute("BEGIN EXCLUSIVE")
+    with pytest.raises(ConfigurationError):
+        spools.open_spool(path)
+    code = "import sqlite3, sys; sqlite3.connect(sys.argv[1], timeout=0).execute('SELECT * FROM precious')"
+    other = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=False)
+    assert "database is locked" in other.stderr
+    connection.close()
+
+
+def test_an_empty_file_and_one_behind_a_link_become_a_spool(path: Path) -> None:
+    path.touch()
+    link = path.parent / "link"
+    link.symlink_to(path)
+    left(link, 2)
+    assert rows(path) == 2
+    spools.open_spool(link)
+
+
+def test_a_spool_that_others_may_read_is_tightened_with_its_log(url: str, path: Path) -> None:
+    spool = Spool(str(path))
+    spool.write([b"{}"])
+    parts = [path, *(Path(f"{path}{part}") for part in ("-wal", "-shm"))]
+    for part in parts:
+        part.chmod(0o666)
+    spools.open_spool(path)
+    assert [stat.S_IMODE(part.stat().st_mode) for part in parts] == [0o600] * 3
+    spool.release()
+
+
+def test_a_spool_is_known_as_ours_from_its_first_byte_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever a process has written when it is killed, the next one does not take it for another's file."""
+    spool = Spool(str(path))
+    spool.write([b"{}"])
+    os.link(path, path.parent / "as the killed one left it")
+    assert stores.check_file(str(path.parent / "as the killed one left it")) is None
+    spool.release()
+
+
+@pytest.mark.parametrize("damage", [slice(4096, None), slice(100, 4096), slice(4096, 4200)])
+def test_a_spool_that_is_damaged_is_set_aside_whole(
+    face: Face, url: str, path: Path, damage: slice, caplog: pytest.LogCaptureFixture
+) -> None:
+    left(path, 30)
+    content = bytearray(path.read_bytes())
+    content[damage] = b"" if damage.stop is None else b"\xff" * (damage.stop - damage.start)
+    path.write_bytes(content)
     reporter = made(face, face.client(base_url=url), spool=path)
-    event = shown()
-    reporter.put(event)
+    reporter.put(shown())
     assert reporter.stats.spool_errors == {"corrupt": 1}
-    assert reporter.stats.spooled == 1
     assert face.run(reporter.close())
+    assert reporter.stats.sent == 1
     (aside,) = path.parent.glob("spool.corrupt-????????")
     assert aside.read_bytes() == content
-    (warning,) = [record for record in caplog.records if record.levelno == logging.WARNING]
-    assert warning.getMessage().startswith("spool: corrupt (SQLITE_NOTADB), set aside as ")
+    warnings = [record.getMessage() for record in caplog.records if record.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert warnings[0].startswith("spool: corrupt (SQLITE_")
     assert "user_8821" not in caplog.text
 
 
 @pytest.mark.usefixtures("no_rest")
-def test_another_database_is_left_alone(url: str, path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    connection = sqlite3.connect(path)
-    connection.execute("CREATE TABLE precious (text)")
-    connection.commit()
-    connection.close()
-    before = path.read_bytes()
+def test_a_file_that_takes_its_place_later_is_left_alone(
+    url: str, path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    content = FOREIGN["csv"] * 500
     with PersonalizeClient(**CREDENTIALS, base_url=url) as client, client.reporter(spool=path) as reporter:
+        assert reporter._spool is not None
+        path.unlink()
+        path.write_bytes(content)
+        reporter._spool.maintain()
         reporter.put(shown())
         reporter.put(shown())
-        assert reporter.stats.queued == 2
+        assert reporter.flush(5)
+        assert path.read_bytes() == content
     assert reporter.stats.sent == 2
-    assert reporter.stats.spool_errors.keys() == {"foreign"}
-    assert path.read_bytes() == before
-    assert [text for text in caplog.messages if text.startswith("spool: foreign")] == caplog.messages
-    assert len(caplog.messages) == 1
+    assert "foreign" in reporter.stats.spool_errors
+    assert path.read_bytes() == content
+    assert len([text for text in caplog.messages if text.startswith("spool: foreign")]) == 1
+    assert list(path.parent.glob("spool.corrupt-*")) == []
+
+
+def test_sqlite_is_not_imported_without_a_spool() -> None:
+    code = """if True:
+        import sys
+        from moengage_personalize import PersonalizeClient
+        client = PersonalizeClient("WS", "k" * 8, base_url="http://127.0.0.1:9/v1")
+        reporter = client.reporter()
+        reporter.put("no event")
+        reporter.close()
+        print({"sqlite3", "moengage_personalize._spool"} & {*sys.modules})
+    """
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "set()\n"
 
 
 @settings(max_examples=25)
@@ -261,7 +383,7 @@ def test_no_damage_reaches_the_page_or_costs_an_event_of_this_process(data: st.D
             world.step()
         assert {event.uuid for event in mine} <= {event.uuid for batch in world.sent for event in batch}
         assert world.stats.queued + world.stats.spooled == 0
-        world.delivery.ends_at = world.time
+        world.schedule.closing = Span(world.time, 0.0)
         world.until_ended()
 
 
@@ -270,12 +392,12 @@ def test_damage_that_is_found_later_is_set_aside_and_what_waits_is_written_anew(
     world = World(spool=spool)
     world.put(50)
     assert world.stats.spooled == 50
-    spool._store.shut()  # so that the log is in the file
+    spool._store.close()  # so that the log is in the file
     content = path.read_bytes()
     path.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
     (event,) = world.put()
     assert (world.stats.spooled, world.stats.queued) == (1, 50)
-    world.outbox.tend(spool)
+    world.outbox.maintain(spool)
     assert (world.stats.spooled, world.stats.queued) == (51, 0)
     assert rows(path) == 51
     spool.release()
@@ -291,12 +413,12 @@ def test_a_file_that_another_process_has_set_aside_is_noticed(path: Path, caplog
         Path(f"{path}{part}").rename(path.parent / f"elsewhere{part}")
     damaged = sqlite3.DatabaseError("disk image is malformed")
     damaged.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    spool._failed(damaged, last=False)
+    spool._handle_failure(damaged, is_last=False)
     assert (spool.errors, caplog.messages) == ({"corrupt": 1}, [])
-    world.outbox.tend(spool)
+    world.outbox.maintain(spool)
     assert (world.stats.spooled, rows(path)) == (3, 3)
     path.rename(path.parent / "elsewhere again")
-    world.outbox.tend(spool)
+    world.outbox.maintain(spool)
     assert (world.stats.spooled, rows(path)) == (3, 3)
     spool.release()
 
@@ -315,16 +437,18 @@ def test_a_spool_that_is_corrupt_again_and_again_rests(path: Path, monkeypatch: 
 
 
 def test_what_cannot_be_set_aside_is_counted(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path.write_bytes(b"garbage")
+    left(path, 30)
+    content = path.read_bytes()[:5000]
+    path.write_bytes(content)
 
-    def seconds_until_allowed(*_: object) -> None:
+    def refuse(*_: object) -> None:
         raise PermissionError
 
-    monkeypatch.setattr(os, "rename", seconds_until_allowed)
+    monkeypatch.setattr(os, "rename", refuse)
     spool = Spool(str(path))
     assert spool.write([b"{}"]) == []
     assert spool.errors == {"corrupt": 1, "failed": 1}
-    assert path.read_bytes() == b"garbage"
+    assert path.read_bytes() == content
 
 
 def test_a_busy_spool_holds_a_page_only_shortly_and_is_written_later(path: Path) -> None:
@@ -338,11 +462,11 @@ def test_a_busy_spool_holds_a_page_only_shortly_and_is_written_later(path: Path)
     assert time.monotonic() - began < 1
     assert (world.stats.spooled, world.stats.queued, world.stats.spool_errors) == (1, 50, {"busy": 1})
     other.close()
-    spool._rests_until = 0.0
-    world.outbox.tend(spool)
+    spool._failed_at = None
+    world.outbox.maintain(spool)
     assert (world.stats.spooled, world.stats.queued) == (51, 0)
     world.until(lambda: world.stats.sent == 51)
-    world.outbox.tend(spool)
+    world.outbox.maintain(spool)
     assert rows(path) == 0
     spool.release()
 
@@ -351,7 +475,7 @@ def test_a_thread_that_keeps_the_spool_holds_a_page_only_shortly(path: Path) -> 
     spool, kept, done = Spool(str(path)), threading.Event(), threading.Event()
 
     def keep() -> None:
-        with stores.USING:
+        with stores.exclusive_use():
             kept.set()
             done.wait(10)
 
@@ -359,8 +483,8 @@ def test_a_thread_that_keeps_the_spool_holds_a_page_only_shortly(path: Path) -> 
     thread.start()
     kept.wait(10)
     assert spool.write([b"{}"]) == []
-    spool.done([(1, 1)])
-    spool.sweep()
+    spool.mark_done([(1, 1)])
+    spool.remove_done()
     assert spool._done == [(1, 1)]  # for later
     done.set()
     thread.join()
@@ -368,7 +492,7 @@ def test_a_thread_that_keeps_the_spool_holds_a_page_only_shortly(path: Path) -> 
 
 
 def test_the_gate_lets_one_through_at_a_time(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_lease, "GATE", 0.02)
+    monkeypatch.setattr(_lease, "GATE_TIMEOUT", 0.02)
     spool = Spool(str(path))
     with _lease.gate(str(path)):
         assert spool.write([b"{}"]) == []
@@ -379,18 +503,18 @@ def test_a_lease_ends_with_its_holder() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/spool"
         lease = _lease.Lease(path)
-        assert _lease.lives(path, lease.token)
-        lease.end()
-        assert not _lease.lives(path, lease.token)
-        _lease.forget(f"{path}-{lease.token}")
-        _lease.forget(f"{path}-{lease.token}")
-        assert not _lease.lives(path, lease.token)
+        assert _lease.is_alive(path, lease.token)
+        lease.close()
+        assert not _lease.is_alive(path, lease.token)
+        _lease.remove_file(f"{path}-{lease.token}")
+        _lease.remove_file(f"{path}-{lease.token}")
+        assert not _lease.is_alive(path, lease.token)
 
 
 def test_errors_have_one_word_each() -> None:
     short = sqlite3.OperationalError()
     short.sqlite_errorcode = sqlite3.SQLITE_IOERR_SHORT_READ
-    found = [stores.kind(error) for error in (OSError(28, "x"), OSError(5, "x"), short, sqlite3.Error())]
+    found = [stores.error_kind(error) for error in (OSError(28, "x"), OSError(5, "x"), short, sqlite3.Error())]
     assert found == ["full", "failed", "corrupt", "failed"]
 
 
@@ -420,9 +544,9 @@ def test_what_is_no_event_in_a_spool_is_dropped_as_invalid(path: Path) -> None:
     world = World(spool=spool)
     world.until(lambda: world.stats.sent == 1)
     assert world.stats.dropped == {"invalid": 1}
-    world.outbox.tend(spool)
+    world.outbox.maintain(spool)
     assert rows(path) == 0
-    world.delivery.ends_at = world.time
+    world.schedule.closing = Span(world.time, 0.0)
     world.until_ended()
 
 
@@ -444,18 +568,18 @@ def test_ten_minutes_begin_anew_for_what_was_taken_over(path: Path) -> None:
     began = world.time
     world.until(lambda: world.stats.dropped == {"expired": 1}, failing(DOWN))
     assert 600 <= world.time - began < 640
-    world.delivery.ends_at = world.time
+    world.schedule.closing = Span(world.time, 0.0)
     world.until_ended()
 
 
 def test_the_log_is_written_back_when_it_is_long(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     spool = Spool(str(path))
-    spool.write([b"{}"])
+    spool.write([b"{}" * 9_000])
     before = path.stat().st_size
-    spool.tidy()
+    spool.maintain()
     assert path.stat().st_size == before
-    monkeypatch.setattr(stores, "LOG", 0)
-    spool.tidy()
+    monkeypatch.setattr(stores, "WAL_LIMIT", 0)
+    spool.maintain()
     assert path.stat().st_size > before
     spool.release()
 
@@ -490,9 +614,9 @@ def test_an_event_that_goes_while_it_is_written_is_not_kept(path: Path, monkeypa
         return written
 
     monkeypatch.setattr(spool, "write", meanwhile)
-    world.outbox.tend(spool)
+    world.outbox.maintain(spool)
     assert world.stats.dropped == {"full": 1}
-    spool.sweep()
+    spool.remove_done()
     assert rows(path) == 1
     spool.release()
 
@@ -517,15 +641,15 @@ class Counting(RuleBasedStateMachine):
     def put(self, which: int, count: int, busy: bool) -> None:
         spool = self.worlds[which].outbox.spool
         assert spool is not None
-        spool._rests_until = time.monotonic() + 60 if busy else 0.0
+        spool._failed_at = time.monotonic() if busy else None
         self.put_ones |= {event.uuid for event in self.worlds[which].put(count)}
-        spool._rests_until = 0.0
+        spool._failed_at = None
 
     @rule(which=st.integers(0, 1), error=st.sampled_from([None, None, DOWN, BadRequest("400")]))
     def step(self, which: int, error: Any) -> None:
         world = self.worlds[which]
         before = len(world.sent)
-        world.step(lambda _: None if error is None else failing(error)([]))
+        world.step(lambda _: error)
         if error is None and len(world.sent) > before:
             self.gone |= {event.uuid for event in world.sent[-1]}
 
@@ -533,7 +657,7 @@ class Counting(RuleBasedStateMachine):
     def end(self, which: int) -> None:
         world = self.worlds[which]
         world.outbox.closed = True
-        world.delivery.ends_at = world.time
+        world.schedule.closing = Span(world.time, 0.0)
         world.until_ended()
         assert world.stats.queued == 0
         self.note(world)
@@ -551,7 +675,7 @@ class Counting(RuleBasedStateMachine):
         last.until(lambda: last.outbox.empty)
         self.note(last)
         self.gone |= {event.uuid for batch in last.sent for event in batch}
-        last.delivery.ends_at = last.time
+        last.schedule.closing = Span(last.time, 0.0)
         last.until_ended()
         assert self.put_ones == self.gone
         self.folder.cleanup()

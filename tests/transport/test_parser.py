@@ -46,7 +46,9 @@ WHOLE = st.builds(
 )
 
 
-def received(data: bytes, cuts: list[int] | None = None, connection: HTTP11Connection | None = None) -> HTTP11Connection:
+def received(
+    data: bytes, cuts: list[int] | None = None, connection: HTTP11Connection | None = None
+) -> HTTP11Connection:
     """A connection that has sent a request, and read this, in pieces, until the response was whole."""
     connection = connection or HTTP11Connection(PoolGeneration())
     connection.start_request()
@@ -224,8 +226,10 @@ def test_a_content_length_beyond_the_limit_is_refused_at_once(status: int) -> No
     assert not connection.reusable
 
 
-@pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError], ids=["an interrupt", "a signal handler's"])
-def test_what_is_raised_within_a_callback_comes_out(monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+@pytest.mark.parametrize("error", [KeyboardInterrupt, LookupError], ids=["interrupt", "handler"])
+def test_what_is_raised_within_a_callback_comes_out(
+    monkeypatch: pytest.MonkeyPatch, error: type[BaseException]
+) -> None:
     def interrupted(*_: object) -> None:
         raise error
 
@@ -341,8 +345,7 @@ def test_a_refusal_is_not_lost_to_its_framing_and_an_answer_is(cut: bytes) -> No
         connection = HTTP11Connection(PoolGeneration())
         connection.start_request()
         with pytest.raises(ExchangeError) as caught:
-            connection.receive_data(b"HTTP/1.1 %d Any\r\nRetry-After: 7\r\n" % status + cut)
-            connection.receive_data(b"")
+            any(map(connection.receive_data, (b"HTTP/1.1 %d Any\r\nRetry-After: 7\r\n" % status, cut, b"")))
         assert not connection.reusable
         if status == 429:
             assert connection.response(caught.value).headers["retry-after"] == "7"

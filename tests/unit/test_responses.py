@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from email.utils import format_datetime
 from typing import Any
 
 import pytest
@@ -126,9 +127,12 @@ def test_only_a_documented_title_word_for_word_stands_in_the_text(title: str) ->
         (7, False),
     ],
 )
-def test_only_a_code_of_the_documented_shape_stands_in_the_text(code: object, shown: bool) -> None:
+def test_only_a_code_of_the_documented_shape_beside_a_documented_title_stands_in_the_text(
+    code: object, shown: bool
+) -> None:
     error = refused(400, {"title": "Request Error", "code": code})
     assert str(error) == "expected status 200, got 400 Request Error" + (f" (code {code})" if shown else "")
+    assert str(refused(400, {"title": "No", "code": code})) == "expected status 200, got 400 Bad Request"
 
 
 def test_a_strict_client_shows_all_words_of_the_api() -> None:
@@ -162,12 +166,27 @@ def test_the_words_of_an_error_are_kept_short() -> None:
     assert len(str(error)) < 1600
 
 
-NOW = 1_790_000_000
+NOW = 1_790_000_000  # Monday, 21 September 2026, 13:33:20 UTC
+DAY = 86_400.0
 
 
 @pytest.fixture
 def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moengage_personalize._responses.time", lambda: NOW)
+    for module in ("_responses", "_split"):
+        monkeypatch.setattr(f"moengage_personalize.{module}.time", lambda: NOW)
+
+
+@pytest.fixture(params=["UTC", "Asia/Kolkata", "America/New_York"])
+def _zone(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setenv("TZ", request.param)
+    time.tzset()
+    yield
+    monkeypatch.undo()
+    time.tzset()
+
+
+def http_date(seconds_from_now: float, form: str = "%a, %d %b %Y %H:%M:%S GMT") -> str:
+    return (datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=seconds_from_now)).strftime(form)
 
 
 @pytest.mark.usefixtures("_clock")
@@ -177,16 +196,37 @@ def _clock(monkeypatch: pytest.MonkeyPatch) -> None:
         ({}, None),
         ({"retry_after": "7"}, 7.0),
         ({"retry_after": " 7 "}, 7.0),
-        ({"retry_after": format_datetime(datetime.fromtimestamp(NOW, UTC) + timedelta(seconds=30), usegmt=True)}, 30.0),
-        ({"retry_after": format_datetime(datetime.fromtimestamp(NOW, UTC) - timedelta(days=1), usegmt=True)}, 0.0),
+        ({"retry_after": "0"}, 0.0),
+        ({"retry_after": "1.5"}, 1.5),
+        ({"retry_after": "7, 7"}, 7.0),
+        ({"retry_after": "86399"}, 86_399.0),
+        ({"retry_after": "999999999999999999"}, DAY),
+        ({"retry_after": "9" * 19}, None),
         ({"retry_after": "soon"}, None),
         ({"retry_after": "-5"}, None),
-        ({"retry_after": "Mon, 99 Nov 99999 00:00:00 GMT"}, None),
+        ({"retry_after": "1e3"}, None),
+        ({"retry_after": "7 s"}, None),
+        ({"retry_after": "\u0667"}, None),
+        ({"retry_after": "7", "x_ratelimit_reset": str(NOW + 9)}, 7.0),
+        ({"retry_after": "0", "x_ratelimit_reset": str(NOW + 9)}, 0.0),
         ({"retry_after": "soon", "x_ratelimit_reset": str(NOW + 9)}, 9.0),
+        ({"retry_after": "-5", "x_ratelimit_reset": str(NOW + 9)}, 9.0),
+        ({"x_ratelimit_reset": "37"}, 37.0),
+        ({"x_ratelimit_reset": "37.5"}, 37.5),
+        ({"x_ratelimit_reset": "0"}, 0.0),
+        ({"x_ratelimit_reset": "37, 37;w=60"}, 37.0),
+        ({"x_ratelimit_reset": "37;w=60"}, 37.0),
+        ({"x_ratelimit_reset": "999999999"}, DAY),
+        ({"x_ratelimit_reset": "1000000000"}, 0.0),
         ({"x_ratelimit_reset": str(NOW + 12)}, 12.0),
-        ({"x_ratelimit_reset": str((NOW + 12) * 1000)}, 12.0),
+        ({"x_ratelimit_reset": f"{NOW + 12}.25"}, 12.25),
+        ({"x_ratelimit_reset": str((NOW + 12) * 1000 + 500)}, 12.5),
         ({"x_ratelimit_reset": str(NOW - 12)}, 0.0),
-        ({"x_ratelimit_reset": "9" * 18}, 999999999999999.999 - NOW),
+        ({"x_ratelimit_reset": str(NOW + 10**7)}, DAY),
+        ({"x_ratelimit_reset": "99999999999999"}, DAY),
+        ({"x_ratelimit_reset": "100000000000000"}, None),
+        ({"x_ratelimit_reset": "9" * 18}, None),
+        ({"x_ratelimit_reset": "-37"}, None),
         ({"x_ratelimit_reset": "tomorrow"}, None),
         ({"x_envoy_ratelimited": "true"}, None),
     ],
@@ -195,24 +235,109 @@ def test_a_429_says_when_to_come_back(headers: dict[str, str], expected: float |
     assert refused(429, **headers).retry_after == (None if expected is None else pytest.approx(expected))
 
 
+FORMS = [
+    "%a, %d %b %Y %H:%M:%S GMT",
+    "%A, %d-%b-%y %H:%M:%S GMT",
+    "%a %b %d %H:%M:%S %Y",
+    "%a, %d %b %Y %H:%M:%S -0000",
+]
+
+
+@pytest.mark.usefixtures("_clock", "_zone")
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("seconds", "expected"), [(30, 30.0), (0, 0.0), (-86_400, 0.0), (3_600, 3_600.0), (2e6, DAY)])
+def test_a_date_to_come_back_is_utc_in_whichever_of_its_forms_and_wherever_we_are(
+    form: str, seconds: float, expected: float
+) -> None:
+    assert refused(429, retry_after=http_date(seconds, form)).retry_after == expected
+
+
+def test_a_day_of_one_digit_is_a_date_too() -> None:
+    date = {"retry_after": "Sun Nov  6 08:49:37 1994", "date": "Sun, 06 Nov 1994 08:49:00 GMT"}
+    assert refused(429, **date).retry_after == 37.0
+
+
+@pytest.mark.usefixtures("_clock")
+@pytest.mark.parametrize("date", ["Mon, 99 Nov 99999 00:00:00 GMT", "21 Sep", "a b c d e f", ":"])
+def test_what_is_no_date_says_nothing(date: str) -> None:
+    assert refused(429, retry_after=date).retry_after is None
+    assert refused(429, x_ratelimit_reset=str(NOW + 9), date=date).retry_after == 9.0
+
+
+@pytest.mark.usefixtures("_clock")
+@pytest.mark.parametrize("off", [-3_600, 3_600, 0])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_clock_that_is_an_hour_off_is_told_by_the_date_of_the_answer(off: int, form: str) -> None:
+    date = http_date(off, form)
+    assert refused(429, date=date, retry_after=http_date(off + 30)).retry_after == 30.0
+    assert refused(429, date=date, x_ratelimit_reset=str(NOW + off + 30)).retry_after == 30.0
+    assert refused(429, date=date, x_ratelimit_reset="30").retry_after == 30.0
+    assert refused(429, date=date, x_ratelimit_reset="30").rate_limit == RateLimit(
+        None, None, datetime.fromtimestamp(NOW + off + 30, UTC)
+    )
+
+
+RESET = datetime.fromtimestamp(NOW, UTC)
+
+
+@pytest.mark.usefixtures("_clock")
 @pytest.mark.parametrize(
     ("headers", "expected"),
     [
         ({}, None),
         ({"x_ratelimit_limit": "garbage"}, None),
+        ({"retry_after": "5"}, None),
         ({"x_ratelimit_remaining": "5"}, RateLimit(None, 5, None)),
+        ({"x_ratelimit_remaining": "-5", "x_ratelimit_limit": "7"}, RateLimit(7, None, None)),
+        ({"x_ratelimit_limit": "999999999999999999"}, RateLimit(10**18 - 1, None, None)),
+        ({"x_ratelimit_limit": "10000, 10000;w=60"}, RateLimit(10_000, None, None)),
+        ({"x_ratelimit_limit": "10000;w=60", "x_ratelimit_remaining": " 9.7 "}, RateLimit(10_000, 9, None)),
         (
-            {"x_ratelimit_limit": "100", "x_ratelimit_remaining": "0", "x_ratelimit_reset": "1790000000"},
-            RateLimit(100, 0, datetime.fromtimestamp(1790000000, UTC)),
+            {"x_ratelimit_limit": "100", "x_ratelimit_remaining": "0", "x_ratelimit_reset": str(NOW)},
+            RateLimit(100, 0, RESET),
         ),
-        ({"x_ratelimit_reset": "1790000000500"}, RateLimit(None, None, datetime.fromtimestamp(1790000000.5, UTC))),
+        ({"x_ratelimit_reset": f"{NOW}500"}, RateLimit(None, None, RESET + timedelta(seconds=0.5))),
+        ({"x_ratelimit_reset": "37"}, RateLimit(None, None, RESET + timedelta(seconds=37))),
+        ({"x_ratelimit_reset": "999999999"}, RateLimit(None, None, RESET + timedelta(days=1))),
         ({"x_ratelimit_reset": "9" * 18}, RateLimit(None, None, None)),
+        ({"x_ratelimit_reset": "37", "date": "Fri, 31 Dec 9999 23:59:59 GMT"}, RateLimit(None, None, None)),
     ],
 )
 def test_the_rate_limit_is_read_from_answers_and_errors(headers: dict[str, str], expected: RateLimit | None) -> None:
     assert refused(500, **headers).rate_limit == expected
     given = {name.replace("_", "-"): value for name, value in headers.items()}
     assert read_part(Response(200, given, b'{"experiences": {}}'), strict=False).limit() == expected
+
+
+def test_a_reset_in_seconds_counts_from_when_the_answer_came_not_from_when_it_is_asked_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    part = read_part(Response(200, {"x-ratelimit-reset": "37"}, b'{"experiences": {}}'), strict=False)
+    before = datetime.now(UTC)
+    monkeypatch.setattr("moengage_personalize._responses.time", lambda: NOW)
+    limit = part.limit()
+    assert limit is not None
+    assert limit.reset_at is not None
+    assert abs((limit.reset_at - before).total_seconds() - 37) < 5
+
+
+# ---- Whatever comes --------------------------------------------------------------------------------------------------
+
+BROKEN = [b"", b"<html>", b"{", b"\x1f\x8b\x08", b"\xff\xfe", b"[" * 100_000, b'{"title": NaN}', b"null"]
+
+
+@pytest.mark.parametrize("body", BROKEN, ids=repr)
+@pytest.mark.parametrize("coding", ["gzip", "br", "utf-8", "none", "gzip, identity"])
+def test_status_and_headers_decide_whatever_the_body_and_its_coding(body: bytes, coding: str) -> None:
+    headers = {"content_encoding": coding, "retry_after": "7"}
+    error = refused(429, body, **headers)
+    assert (type(error), error.retry_after, error.title) == (RateLimited, 7.0, None)
+    assert str(error) == "expected status 200, got 429 Too Many Requests"
+    assert type(refused(401, body, **headers)) is AuthenticationFailed
+    assert type(refused(403, body, **headers)) is PermissionDenied
+    assert type(refused(503, body, **headers)) is ServerError
+    for status in (204, 205, 304):
+        assert type(refused(status, body, **headers)) is MalformedResponse
 
 
 @given(

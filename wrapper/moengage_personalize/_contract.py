@@ -16,7 +16,7 @@ from attrs import frozen
 # Where the constants stand; the only lines to change when one moves.
 from ._generated import DAYS
 from ._operations import STATUSES
-from ._reporting._batches import ELEMENTS
+from ._reporting import MAX_ELEMENTS
 from ._settings import SERVER, DataCenter
 from ._split import KEYS_PER_REQUEST
 from .events import CLICKED, OFFSET, PLATFORMS, REQUIRED, SHOWN
@@ -111,7 +111,7 @@ FACTS: tuple[Fact, ...] = (
         STATUSES,
     ),
     # Reporting what was seen and clicked.
-    Fact("_reporting.ELEMENTS", f"{ELEMENT}.maxItems", "equals", ELEMENTS),
+    Fact("_reporting.MAX_ELEMENTS", f"{ELEMENT}.maxItems", "equals", MAX_ELEMENTS),
     Fact(
         "_reporting: one visitor",
         f"{ELEMENT}.items.properties",

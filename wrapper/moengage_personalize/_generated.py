@@ -17,6 +17,7 @@ from attrs import field, frozen
 from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
+from moengage_personalize_api.models.event_action_action import check_event_action_action
 from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
 from moengage_personalize_api.types import UNSET
 
@@ -26,6 +27,7 @@ from ._experiences import Experience
 from ._messages import Request, Response
 from ._responses import ErrorBody, error_from_response
 from ._settings import Settings
+from .events import ExperienceEvent
 
 # By datetime.weekday(); mypy holds them against the generated type.
 DAYS: tuple[api.DayOfTheWeek, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
@@ -50,6 +52,8 @@ METADATA_STATUS = json_name(api.ExperienceMetadata(status=""))
 # In the order of the values, which tell them apart.
 _ERROR = api.ErrorResponse(title="1", description="2", code="3").to_dict()
 TITLE, DESCRIPTION, CODE = sorted(_ERROR, key=_ERROR.__getitem__)
+_CLICK = api.EventAttributes("", "", "", "", "", "", b_id="the element").to_dict()
+ELEMENT = next(name for name, value in _CLICK.items() if value == "the element")
 # What a fetch request is made of itself, and no in-session attribute may be named like.
 FETCH_FIELDS = frozenset(
     api.FetchExperienceRequest(
@@ -147,9 +151,46 @@ def fetch_body(
     raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
 
 
-def events_body(elements: Sequence[Mapping[str, object]]) -> bytes:
-    """The body of a report of events."""
-    return _json.dumps({"elements": elements})
+def events_body(elements: Sequence[Sequence[ExperienceEvent]]) -> bytes:
+    """The body of a report, an element each for events that share customer, time zone and attributes."""
+    return _json.dumps(api.ReportEventsRequest(elements=[_element(events) for events in elements]).to_dict())
+
+
+def _element(events: Sequence[ExperienceEvent]) -> api.EventElement:
+    first = events[0]
+    attributes, offset = first.user_attributes, first.user_timezone_offset
+    return api.EventElement(
+        customer_id=first.customer_id,
+        actions=[_action(event) for event in events],
+        user_attributes=UNSET if attributes is None else api.UserAttributes.from_dict(attributes),
+        user_timezone_offset=UNSET if offset is None else offset,
+    )
+
+
+def _action(event: ExperienceEvent) -> api.EventAction:
+    return api.EventAction(
+        action=check_event_action_action(event.action),
+        moe_event_uuid=event.uuid,
+        event_time=event.at,
+        platform=event.platform,
+        attributes=_ContextAttributes(event),
+        b_id=event.element or UNSET,
+    )
+
+
+class _ContextAttributes(api.EventAttributes):
+    """The context of an event, written exactly as it came, and its element, if it has one.
+
+    That stands here, too, because the published schema has it beside the attributes and the published examples within.
+    """
+
+    def __init__(self, event: ExperienceEvent) -> None:
+        self._event = event
+
+    def to_dict(self) -> dict[str, Any]:
+        """As the model would write it, had it a field for each of the context."""
+        element = {} if self._event.element is None else {ELEMENT: self._event.element}
+        return {**self._event.context, **element}
 
 
 def read_experiences(response: Response, *, strict: bool = False) -> dict[str, Any]:

@@ -36,7 +36,7 @@ class TransportError:
     "stale" is a connection that had served before and was closed by the server before a byte of this answer came.
     """
 
-    reason: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
+    kind: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
     cause: Exception
 
 

@@ -28,6 +28,7 @@ from ._errors import (
     ServerError,
 )
 from ._messages import Response
+from ._redact import printable
 
 # https://www.moengage.com/docs/api/experiences/fetch-experience (responses); 403 and 429 come from gateways.
 CLASSES: dict[int, type[APIError]] = {
@@ -39,12 +40,18 @@ CLASSES: dict[int, type[APIError]] = {
 # The titles that the API documents, the only ones that stand in an error text; another may repeat what was sent.
 # https://www.moengage.com/docs/api/experiences/fetch-experience (examples of 400 and 401)
 TITLES = frozenset({"Authentication required", "Invalid Field Value", "Malformed JSON", "Request Error"})
-# The shape of the documented code, GvHogFKc: "opaque, server-assigned", to be told to the support. Eight letters and
-# digits, some of them large and some small, as no name, number, address, UUID, mail address or key of a workspace is.
+# The shape of the documented code, GvHogFKc: "opaque, server-assigned", to be told to the support. Beside a documented
+# title only: eight letters and digits, large and small, are no number, address, UUID or key, but may be a user's name.
 CODE = re.compile(r"(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9]{8}", re.ASCII)
 WORDS_KEPT = 500  # characters of each field
 LIMITS = ("x-ratelimit-limit", "x-ratelimit-remaining", "x-ratelimit-reset")
-MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138
+# The first number: gateways write policies behind it ("10000, 10000;w=60"), and proxies join equal headers by a comma.
+NUMBER = re.compile(r" *(\d{1,18})(\.\d{1,9})?(?= *(?:[,;]|$))", re.ASCII)
+# x-ratelimit-reset is Unix time at MoEngage, and seconds from now or milliseconds elsewhere. As Unix time this is the
+# year 2001, before there was any such API; as seconds from now it is 31 years: neither is meant.
+UNIX_TIME_FROM = 1e9
+MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138, as milliseconds 1973
+MAX_RETRY_AFTER = 86_400.0  # seconds; the limit is one of a minute, and whoever schedules by this must not overflow
 
 
 @frozen
@@ -73,10 +80,11 @@ def error_from_response(response: Response, body: ErrorBody, *, strict: bool = F
     if not 400 <= status < 600:
         return MalformedResponse(f"expected status 200, got {status} {phrase}", status=status)
     title, description, code = map(_kept, (body.title, body.description, body.code))
-    text = title if title and (strict or title in TITLES) else phrase
-    if strict and description:
+    documented = title in TITLES
+    text = title if title and (documented or strict) else phrase
+    if description and strict:
         text += f": {description}"
-    if code and (strict or CODE.fullmatch(code)):
+    if code and (strict or (documented and CODE.fullmatch(code))):
         text += f" (code {code})"
     error = kind(
         f"expected status 200, got {status} {printable(text)}",
@@ -91,51 +99,59 @@ def error_from_response(response: Response, body: ErrorBody, *, strict: bool = F
     return error
 
 
-def printable(text: str) -> str:
-    """Text with what cannot be printed escaped, so that no answer moves a cursor or begins a line of a log."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else one.encode("unicode_escape").decode() for one in text)
+def rate_limit(headers: Mapping[str, str], received_at: float | None = None) -> RateLimit | None:
+    """What the x-ratelimit-* headers say; None if none of them says anything.
 
-
-def rate_limit(headers: Mapping[str, str]) -> RateLimit | None:
-    """What the x-ratelimit-* headers say; None if none of them says anything."""
-    limit, remaining, reset = (_number(headers.get(name)) for name in LIMITS)
-    if limit is None and remaining is None and reset is None:
+    Args:
+        headers: of a response, their names in lower case.
+        received_at: Unix time when it came, by our clock; now, if not given.
+    """
+    found = [NUMBER.match(headers.get(name, "")) for name in LIMITS]
+    if not any(found):
         return None
-    return RateLimit(limit, remaining, _moment(reset))
+    limit, remaining, _ = (None if number is None else int(number[1]) for number in found)
+    reset = _reset_time(headers, _now(headers, received_at))
+    return RateLimit(limit, remaining, None if reset is None else datetime.fromtimestamp(reset, UTC))
 
 
 def _retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds to wait by Retry-After (seconds or a date) or else by x-ratelimit-reset (UTC epoch seconds)."""
-    given = headers.get("retry-after", "")
-    delay = _number(given)
-    if delay is not None:
-        return float(delay)
-    reset = _date(given) or _seconds(_number(headers.get("x-ratelimit-reset")))
-    return None if reset is None else max(0.0, reset - time())
+    """Seconds to wait by Retry-After (seconds or a date), or else by x-ratelimit-reset."""
+    text, now = headers.get("retry-after", ""), _now(headers)
+    seconds = NUMBER.match(text)
+    if seconds is not None:
+        return min(MAX_RETRY_AFTER, float(seconds[0]))
+    until = _parse_date(text)
+    if until is None:
+        until = _reset_time(headers, now)
+    return None if until is None else min(MAX_RETRY_AFTER, max(0.0, until - now))
 
 
-def _number(text: str | None) -> int | None:
-    text = (text or "").strip()
-    return int(text) if text.isascii() and text.isdecimal() and len(text) <= 18 else None
-
-
-def _seconds(reset: int | None) -> float | None:
-    return reset if reset is None or reset < MILLISECONDS_FROM else reset / 1000
-
-
-def _moment(reset: int | None) -> datetime | None:
-    seconds = _seconds(reset)
-    try:
-        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError):
+def _reset_time(headers: Mapping[str, str], now: float) -> float | None:
+    """Unix time of the reset, from x-ratelimit-reset in whichever unit it is; None for a time that nobody means."""
+    number = NUMBER.match(headers.get("x-ratelimit-reset", ""))
+    if number is None:
         return None
+    reset = float(number[0])
+    if reset < UNIX_TIME_FROM:
+        reset = now + min(MAX_RETRY_AFTER, reset)
+    elif reset >= MILLISECONDS_FROM:
+        reset /= 1000
+    return reset if reset < MILLISECONDS_FROM else None
 
 
-def _date(text: str) -> float | None:
+def _now(headers: Mapping[str, str], received_at: float | None = None) -> float:
+    """Unix time when a response was made: by the clock that its other times were taken from, if it shows that one."""
+    date = _parse_date(headers.get("date", ""))
+    if date is not None:
+        return date
+    return time() if received_at is None else received_at
+
+
+def _parse_date(text: str) -> float | None:
+    """Unix time of an HTTP date in any of its three forms (RFC 9110, 5.6.7); the one without a zone is UTC, too."""
     try:
-        return parsedate_to_datetime(text).timestamp()
+        date = parsedate_to_datetime(text)
+        return (date.replace(tzinfo=UTC) if date.tzinfo is None else date).timestamp()
     except (ValueError, TypeError, OverflowError, IndexError):
         return None
 

@@ -31,7 +31,8 @@ def run(transport: Transport, call: Flow[T]) -> T | PersonalizeError:
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # what the call returns, which StopIteration has as Any
     except PersonalizeError as error:
-        return strip_tracebacks(error)
+        failure = error
+    return strip_tracebacks(failure)
 
 
 def run_all(transport: Transport, calls: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
@@ -85,7 +86,8 @@ async def run_async(transport: AsyncTransport, call: Flow[T]) -> T | Personalize
     except StopIteration as stop:
         return stop.value  # type: ignore[no-any-return]  # what the call returns, which StopIteration has as Any
     except PersonalizeError as error:
-        return strip_tracebacks(error)
+        failure = error
+    return strip_tracebacks(failure)
 
 
 async def run_all_async(transport: AsyncTransport, calls: Sequence[Flow[T]]) -> list[T | PersonalizeError]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from functools import partial
+from time import time
 
 from attrs import field, frozen
 
@@ -76,7 +77,9 @@ def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
 
 def read_part(response: Response, *, strict: bool) -> PartialResult:
     """What an answer brought; raise the error that it is instead."""
-    return PartialResult(_generated.read_experiences(response, strict=strict), partial(rate_limit, response.headers))
+    return PartialResult(
+        _generated.read_experiences(response, strict=strict), partial(rate_limit, response.headers, time())
+    )
 
 
 def merge_results(plan: FetchPlan, outcomes: Sequence[PartialResult | PersonalizeError]) -> Experiences:

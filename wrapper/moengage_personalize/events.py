@@ -117,6 +117,7 @@ def shown(
     customer_id: str | int | UUID,
     platform: Platform = "web",
     at: datetime | None = None,
+    uuid: str | UUID | None = None,
     user_timezone_offset: int | None = None,
     user_attributes: Mapping[str, Any] | None = None,
 ) -> ExperienceEvent:
@@ -127,13 +128,14 @@ def shown(
         customer_id: who has seen it, by the id in MoEngage; an unknown one makes a new profile there.
         platform: "web", "android", "ios" or "tv", in any case.
         at: when, an aware datetime; now by default.
+        uuid: a UUID of version 4 of your own, such as one that a link carries: what comes with it again counts once.
         user_timezone_offset: seconds of the visitor's time zone, from -54,000 to 54,000.
         user_attributes: what else to keep of the visitor; any JSON.
 
     Raises:
         InvalidRequestError: what the API would refuse, such as a context without one of its six required fields.
     """
-    return _event(SHOWN, context, customer_id, platform, at, None, user_timezone_offset, user_attributes)
+    return _event(SHOWN, context, customer_id, platform, at, uuid, None, user_timezone_offset, user_attributes)
 
 
 @redact_traceback
@@ -144,11 +146,12 @@ def clicked(
     platform: Platform = "web",
     element: str | None = None,
     at: datetime | None = None,
+    uuid: str | UUID | None = None,
     user_timezone_offset: int | None = None,
     user_attributes: Mapping[str, Any] | None = None,
 ) -> ExperienceEvent:
     """Say that an experience was clicked: as `shown`; `element` tells which part of it, such as "Add to Cart"."""
-    return _event(CLICKED, context, customer_id, platform, at, element, user_timezone_offset, user_attributes)
+    return _event(CLICKED, context, customer_id, platform, at, uuid, element, user_timezone_offset, user_attributes)
 
 
 def _event(
@@ -157,13 +160,14 @@ def _event(
     customer_id: object,
     platform: object,
     at: object,
+    uuid: object,
     element: str | None,
     user_timezone_offset: int | None,
     user_attributes: object,
 ) -> ExperienceEvent:
     return ExperienceEvent(
         action=action,
-        uuid=str(uuid4()),
+        uuid=str(uuid4()) if uuid is None else _uuid_text(uuid),
         at=_seconds(datetime.now(UTC) if at is None else at),
         platform=(plain_text(platform) or short_repr(platform)).lower(),
         customer_id=check_customer_id(customer_id),
@@ -176,6 +180,11 @@ def _event(
 
 def _seconds(at: object) -> int:
     return int(utc("at", at).timestamp())
+
+
+def _uuid_text(given: object) -> str:
+    """A caller's UUID as text; what is neither becomes an empty one, which the event refuses."""
+    return str(given) if type(given) is UUID else plain_text(given) or ""
 
 
 def _context(given: object) -> ExperienceContext:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
 from .. import _generated
@@ -14,7 +13,7 @@ from .._call import Flow
 from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Response, Transport
 from .._redact import redact_traceback, redact_traceback_async
-from .._reporting import AsyncReporter, Batch, OnDrop, Reporter, batches, settle
+from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
 from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
 from ..events import ExperienceEvent
 from ._metadata import ExperienceMetadata, check_statuses, metadata_query, read_metadata
@@ -44,13 +43,20 @@ class BaseOperations(BaseClient[T]):
 
     def _begin_report(
         self, events: Iterable[ExperienceEvent], timeout: float | None
-    ) -> tuple[list[Batch], list[Flow[object]]]:
+    ) -> tuple[Delivery, Callable[[Sequence[Batch]], list[Flow[None]]]]:
+        """The report, and what makes the calls for some of its requests; all of them share one deadline."""
         call = self._begin(timeout, self._events_policy)
-        read = partial(_generated.read_json, strict=self._strict)
-        made = batches(events)
-        return made, [
-            call(self._endpoints.events.request(_generated.events_body(batch.elements)), read) for batch in made
-        ]
+
+        def read(response: Response) -> None:
+            """Nothing, if the events were accepted: by any 2xx, whatever its body."""
+            if not 200 <= response.status < 300:
+                _generated.read_json(response, strict=self._strict)
+
+        def calls(batches: Sequence[Batch]) -> list[Flow[None]]:
+            endpoint = self._endpoints.events
+            return [call(endpoint.request(_generated.events_body(batch.elements)), read) for batch in batches]
+
+        return Delivery(events), calls
 
 
 class Operations(BaseOperations[Transport]):
@@ -98,12 +104,20 @@ class Operations(BaseOperations[Transport]):
 
         Raises:
             InvalidRequestError: something else than events; nothing was sent.
-            EventsNotAccepted: a request failed; `.events` are those to report again, which is safe at any time.
+            EventsNotAccepted: a request failed; `.events` are those to report again, which is safe at any time. A
+                request that is refused for one of its events (400), or as too long (413), is sent again in halves, so
+                that a bad event costs itself alone.
 
         https://www.moengage.com/docs/api/experiences/track-experience-events
         """
-        asked, flows = self._begin_report(events, timeout)
-        settle(asked, run_all(self._transport, flows))
+        self._deliver(events, timeout).raise_for_rejected()
+
+    def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
+        """Report events, and give what became of them where `report_events` raises."""
+        delivery, calls = self._begin_report(events, timeout)
+        while batches := delivery.next_batches():
+            delivery.handle_results(batches, run_all(self._transport, calls(batches)))
+        return delivery
 
     @redact_traceback
     def reporter(
@@ -129,7 +143,7 @@ class Operations(BaseOperations[Transport]):
         Raises:
             ConfigurationError: a number that cannot be, or a spool where no file can be.
         """
-        return Reporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
+        return Reporter(self._deliver, queue_size, flush_interval, max_batch, on_drop, spool)
 
 
 class AsyncOperations(BaseOperations[AsyncTransport]):
@@ -150,8 +164,14 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
     @redact_traceback_async
     async def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
         """Report events now: as PersonalizeClient.report_events."""
-        asked, flows = self._begin_report(events, timeout)
-        settle(asked, await run_all_async(self._transport, flows))
+        (await self._deliver(events, timeout)).raise_for_rejected()
+
+    async def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
+        """Report events: as Operations._deliver, awaited."""
+        delivery, calls = self._begin_report(events, timeout)
+        while batches := delivery.next_batches():
+            delivery.handle_results(batches, await run_all_async(self._transport, calls(batches)))
+        return delivery
 
     @redact_traceback
     def reporter(
@@ -164,4 +184,9 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
         spool: str | os.PathLike[str] | None = None,
     ) -> AsyncReporter:
         """Make what reports events in the background, from a task: as PersonalizeClient.reporter."""
-        return AsyncReporter(self.report_events, queue_size, flush_interval, max_batch, on_drop, spool)
+        return AsyncReporter(self._deliver, queue_size, flush_interval, max_batch, on_drop, spool)
+
+
+def deliver(client: Operations, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
+    """Report events by a client, and give what became of them where its `report_events` raises."""
+    return client._deliver(events, timeout)  # pyright: ignore[reportPrivateUsage] -- of this room

@@ -1,39 +1,58 @@
-"""The reporter of a client that blocks: events in the background, from a thread.
+"""The reporters of both clients: events in the background, from a thread or from a task.
 
-Law of this module: `put` never blocks and never raises; what becomes of an event is in `stats`. Which events are sent
-when stands in _delivery.
+`put` never blocks and never raises; what becomes of an event is in `stats`. The schedule decides which events are sent
+when. What may happen to the thread or the task that drives it:
+
+- A thread cannot be started: there are no more, or the interpreter is finalizing, where in Python 3.11 a start never
+  returns. Events then wait for the close, which sends them itself.
+- A fork: the child has no thread. It begins with an empty queue, as what was queued is the parent's to send.
+- gevent may patch `threading` and `queue` after a reporter was made, as in `gunicorn -k gevent --preload`, and what was
+  made before would block all greenlets at once. So what waits is made when the thread is started, by its module's name
+  of that time, and nothing else ever waits: whoever finds the start under way lets it be, and who closes looks often.
+- An event loop may be closed or left with the task in it, and then the task never runs again. Whether its loop runs is
+  therefore asked each time, and if not, the next call within a running loop starts another task.
 """
 
 from __future__ import annotations
 
+import asyncio
 import atexit
 import os
+import queue
 import random
 import sys
+import threading
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import suppress
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
-from typing import Any, Self
+from collections.abc import Awaitable, Callable, Generator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from .._arguments import check_seconds, check_whole
 from .._errors import ConfigurationError, PersonalizeError
 from .._policy import register_after_fork
 from .._redact import redact_traceback
-from .._spool._spool import Spool, check_spool
 from ..events import ExperienceEvent
-from ._item import OnDrop, ReporterStats
-from ._outbox import Outbox
-from ._schedule import Delivery, Report, Tend, Wait
+from ._delivery import Delivery, Rejection
+from ._outbox import OnDrop, Outbox, ReporterStats
+from ._schedule import FlushSchedule, Maintain, Report, Span, Steps, Wait
 
-POLL = 0.005  # seconds
-CLOSE = 3.0
+if TYPE_CHECKING:
+    from .._spool import Spool
+
+POLL_INTERVAL = 0.005  # seconds
+CLOSE_TIMEOUT = 3.0
+GRACE = 0.1  # seconds beyond the time of a close, for what it began within
+MAX_BATCH = 100  # events of one request, as the API takes them
+THREAD_NAME = "moengage-personalize reporter"
 
 
-class Background(ABC):
-    """What both reporters share: checks, the queue, and a new start after a fork."""
+class BaseReporter(ABC):
+    """What both reporters share: checks, the queue, one driver at a time, a new start after a fork, and the exit."""
+
+    # By id, and not weakly: a reporter that the service has let go of may hold events that nobody else does.
+    _open: ClassVar[dict[int, BaseReporter]] = {}
+    _is_async: ClassVar[bool]
 
     @redact_traceback
     def __init__(
@@ -47,28 +66,38 @@ class Background(ABC):
     ) -> None:
         check_whole("queue_size", queue_size, 1)
         check_seconds("flush_interval", flush_interval, ConfigurationError)
-        if check_whole("max_batch", max_batch, 1) > 100:
-            raise ConfigurationError(f"expected max_batch to be at most 100, as the API has it, got {max_batch!r}")
+        if check_whole("max_batch", max_batch, 1) > MAX_BATCH:
+            raise ConfigurationError(f"expected max_batch to be at most {MAX_BATCH}, as the API, got {max_batch!r}")
         if on_drop is not None and not callable(on_drop):
             raise ConfigurationError(f"expected on_drop to be callable, got {type(on_drop).__name__}")
         self._report = report
-        self._given = (queue_size, flush_interval, max_batch, on_drop)
-        self._spool = None if spool is None else Spool(check_spool(spool))
+        self._options = (queue_size, flush_interval, max_batch, on_drop)
+        self._spool: Spool | None = None
+        if spool is not None:
+            from .._spool import open_spool  # here, because it imports sqlite3
+
+            self._spool = open_spool(spool)
         self.reset_after_fork()
         register_after_fork(self)
         if self._spool is not None:
-            self._spool.tidy()  # opened here, so that no page waits for that
-            self._start()
+            self._spool.maintain()  # opened here, so that no page waits for that
+            self._ensure_running()
 
     def reset_after_fork(self) -> None:
         """With an empty queue: the events of before a fork are the parent's to send."""
-        queue_size, flush_interval, self._max_batch, on_drop = self._given
+        queue_size, flush_interval, self._max_batch, on_drop = self._options
         self._outbox = Outbox(queue_size, on_drop, time.monotonic, self._spool)
-        self._delivery = Delivery(self._outbox, flush_interval, self._max_batch, time.monotonic, random.random)
+        self._schedule = FlushSchedule(self._outbox, flush_interval, self._max_batch, time.monotonic, random.random)
+        self._turn = [None]
+        self._open.pop(id(self), None)
 
-    @abstractmethod
-    def _start(self) -> None:
-        """Begin to work, if that can be now."""
+    def put(self, event: ExperienceEvent) -> None:
+        """Hand over an event; never blocks, never raises. When the queue is full, the oldest goes and is counted."""
+        waiting = self._outbox.put(event)
+        if not self._is_running():
+            self._ensure_running()
+        if waiting == self._max_batch:
+            self._wake_up()
 
     @property
     def stats(self) -> ReporterStats:
@@ -78,107 +107,261 @@ class Background(ABC):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({self.stats!r})"
 
+    @contextmanager
+    def _exclusively(self) -> Generator[bool]:
+        """Whether it is this thread's turn; nobody waits for it, be it that a signal handler interrupted its holder."""
+        try:
+            self._turn.pop()
+        except IndexError:
+            yield False
+        else:
+            try:
+                yield True
+            finally:
+                self._turn.append(None)
 
-def at_exit(close: Callable[[], object]) -> None:
-    """Have this called at the end of the interpreter, that of a child of multiprocessing included."""
-    atexit.register(close)
-    if "multiprocessing" in sys.modules:  # it takes long to import, and where it is not, this is no child of it
-        from multiprocessing import parent_process, util
+    def _ensure_running(self) -> None:
+        if self._outbox.ended or sys.is_finalizing():
+            return
+        self._close_at_exit()
+        with self._exclusively() as mine:
+            if mine and not self._is_running():
+                self._start()
 
-        if parent_process() is not None:  # its end does not run what is registered with atexit
-            util.Finalize(None, close, exitpriority=10)
+    def _begin_close(self, timeout: float) -> None:
+        self._outbox.closed = True
+        self._schedule.closing = Span(time.monotonic(), timeout)
+        self._wake_up()
+
+    def _is_closed(self) -> bool:
+        """Whether all was sent, once the close is over."""
+        if self._outbox.ended:
+            self._open.pop(id(self), None)
+        return self._outbox.empty and "closed" not in self._outbox.stats().dropped
+
+    def _close_at_exit(self) -> None:
+        """Have it closed at the end of the interpreter, that of a child of multiprocessing included."""
+        if id(self) in self._open:
+            return
+        self._open[id(self)] = self
+        atexit.unregister(self._close_all)  # registered again, to come before what the service registered until now
+        atexit.register(self._close_all)
+        if "multiprocessing" in sys.modules:  # it takes long to import, and where it is not, this is no child of it
+            from multiprocessing import parent_process, util
+
+            if parent_process() is not None:  # its end does not run what is registered with atexit
+                util.Finalize(None, self._close_all, exitpriority=10)
+
+    @staticmethod
+    def _close_all() -> None:
+        """Close all side by side, within one budget, so that one whose API is down takes no time from the others."""
+        reporters = list(BaseReporter._open.values())
+        deadline = time.monotonic() + CLOSE_TIMEOUT + GRACE
+        for reporter in reporters:
+            reporter._begin_close(CLOSE_TIMEOUT)
+        if awaited := [reporter._finish_close(deadline) for reporter in reporters if reporter._is_async]:
+            asyncio.run(_gather(awaited))
+        for reporter in reporters:
+            if not reporter._is_async:
+                reporter._finish_close(deadline)
+
+    @abstractmethod
+    def _finish_close(self, deadline: float) -> Any:
+        """Wait for the end, until `deadline`; awaited by the one of the two."""
+
+    @abstractmethod
+    def _is_running(self) -> bool:
+        """Whether something is at work that will go on."""
+
+    @abstractmethod
+    def _start(self) -> None:
+        """Begin to work, if that can be now."""
+
+    @abstractmethod
+    def _wake_up(self) -> None:
+        """Have what is at work look again, if anything is."""
 
 
-class Reporter(Background):
+class Reporter(BaseReporter):
     """Reports events from a thread of its own, which the first event starts; made by `PersonalizeClient.reporter`."""
+
+    _is_async = False
 
     def reset_after_fork(self) -> None:
         super().reset_after_fork()
-        self._wake: SimpleQueue[None] = SimpleQueue()
-        self._starting = Lock()
-        self._thread: Thread | None = None
+        self._thread: threading.Thread | None = None
+        self._wake: queue.SimpleQueue[None] | None = None
 
-    def put(self, event: ExperienceEvent) -> None:
-        """Hand over an event; never blocks, never raises. When the queue is full, the oldest goes and is counted."""
-        waiting = self._outbox.put(event)
-        if self._thread is None:
-            self._start()
-        if waiting == self._max_batch and self._wake.empty():  # not for each that follows: a page would pay for it
-            self._wake.put(None)
+    def _is_running(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
 
     def _start(self) -> None:
-        if not self._starting.acquire(blocking=False):
-            return  # whoever holds it starts the thread, be it this one, which a signal handler interrupted
-        try:
-            if self._thread is None and not self._outbox.closed:
-                thread = Thread(target=self._run, name="moengage-personalize reporter", daemon=True)
-                try:
-                    thread.start()
-                except RuntimeError:
-                    return  # no more threads, or the interpreter is ending: the event waits for the close
-                self._thread = thread
-                at_exit(self.close)
-        finally:
-            self._starting.release()
+        if self._outbox.closed:
+            return  # whoever closes does what is left
+        wake: queue.SimpleQueue[None] = queue.SimpleQueue()
+        thread = threading.Thread(target=self._run, args=(wake,), name=THREAD_NAME, daemon=True)
+        with suppress(RuntimeError):  # no more threads, or the interpreter is ending
+            thread.start()
+            self._thread, self._wake = thread, wake
 
-    def _run(self) -> None:
-        steps, outcome = self._delivery.steps(), None
-        while True:
-            try:
+    def _wake_up(self) -> None:
+        if self._wake is not None and self._wake.empty():  # not for each event that follows: a page would pay for it
+            self._wake.put(None)
+
+    def _run(self, wake: queue.SimpleQueue[None]) -> None:
+        steps, outcome = self._schedule.steps(), None
+        try:
+            while True:
                 step = steps.send(outcome)
-            except StopIteration:
-                return
-            outcome = None
-            if isinstance(step, Report):
-                outcome = self._tried(step)
-            elif isinstance(step, Tend):
-                self._outbox.tend(step.spool)
-            else:
-                self._sleep(step)
+                outcome = None
+                if isinstance(step, Report):
+                    outcome = self._attempt(step)
+                elif isinstance(step, Maintain):
+                    self._outbox.maintain(step.spool)
+                else:
+                    with suppress(queue.Empty):
+                        wake.get(timeout=step.seconds)
+        except StopIteration:
+            return
+        finally:
+            steps.close()
 
-    def _tried(self, step: Report) -> PersonalizeError | None:
+    def _attempt(self, step: Report) -> Sequence[Rejection]:
         try:
-            self._report(step.events, timeout=step.timeout)
+            delivery: Delivery = self._report(step.events, step.timeout)
         except PersonalizeError as error:
-            return error
-        return None
+            return [Rejection(tuple(step.events), error)]
+        return delivery.rejections
 
-    def _sleep(self, step: Wait) -> None:
-        with suppress(Empty):
-            self._wake.get(timeout=step.seconds)
-
-    def flush(self, timeout: float = CLOSE) -> bool:
+    def flush(self, timeout: float = CLOSE_TIMEOUT) -> bool:
         """Send what there is now, within so many seconds; whether nothing is left."""
-        until = time.monotonic() + timeout
-        self._delivery.hurry = True
-        if self._thread is None and not self._outbox.empty:
-            self._start()
-        self._wake.put(None)
-        while not self._outbox.empty and time.monotonic() < until:
-            time.sleep(POLL)
+        deadline = time.monotonic() + timeout
+        self._schedule.flush_requested = True
+        if not self._outbox.empty:
+            self._ensure_running()
+        self._wake_up()
+        while not self._outbox.empty and self._is_running() and not sys.is_finalizing() and time.monotonic() < deadline:
+            time.sleep(POLL_INTERVAL)
         return self._outbox.empty
 
-    def close(self, timeout: float = CLOSE) -> bool:
+    def close(self, timeout: float = CLOSE_TIMEOUT) -> bool:
         """Send what there is and end, within so many seconds; whether all of it was sent.
 
         What was not stays in the spool, for the next process that uses it; without a spool it is counted as dropped.
         Done at the end of the interpreter, too. What is put later is counted as dropped.
         """
-        atexit.unregister(self.close)
-        with self._starting:
-            self._outbox.closed = True
-            thread = self._thread
-        if self._delivery.ends_at is None:
-            self._delivery.ends_at = time.monotonic() + timeout
-        self._wake.put(None)
-        if thread is None:
-            self._run()
-        else:
-            thread.join(timeout + 0.1)
-        return self._outbox.empty and "closed" not in self.stats.dropped
+        self._begin_close(timeout)
+        return self._finish_close(time.monotonic() + timeout + GRACE)
+
+    def _finish_close(self, deadline: float) -> bool:
+        while not self._outbox.ended and time.monotonic() < deadline:
+            with self._exclusively() as mine:
+                if mine and not self._is_running():
+                    self._run(queue.SimpleQueue())
+                    break
+            time.sleep(POLL_INTERVAL)
+        return self._is_closed()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class AsyncReporter(BaseReporter):
+    """Reports events from a task, which the first event starts; made by `AsyncPersonalizeClient.reporter`."""
+
+    _is_async = True
+
+    def reset_after_fork(self) -> None:
+        super().reset_after_fork()
+        self._task: asyncio.Task[None] | None = None
+        self._steps: Steps | None = None
+        self._wake: asyncio.Event | None = None
+
+    def _is_running(self) -> bool:
+        return self._task is not None and not self._task.done() and self._task.get_loop().is_running()
+
+    def _start(self) -> None:
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            return  # without a loop there is no task; the next call in one starts it, or the end of the interpreter
+        if self._steps is not None:
+            self._steps.close()  # what was in flight is queued again; the task, should it ever go on, ends
+        self._steps, self._wake = self._schedule.steps(), asyncio.Event()
+        self._task = loop.create_task(self._run(self._steps, self._wake), name=THREAD_NAME)
+
+    def _wake_up(self) -> None:
+        if self._task is not None and self._wake is not None and not self._wake.is_set():
+            with suppress(RuntimeError):  # the loop is closed
+                self._task.get_loop().call_soon_threadsafe(self._wake.set)
+
+    async def _run(self, steps: Steps, wake: asyncio.Event) -> None:
+        outcome = None
+        try:
+            while True:
+                step = steps.send(outcome)
+                outcome = None
+                if isinstance(step, Report):
+                    outcome = await self._attempt(step)
+                elif isinstance(step, Maintain):
+                    await self._maintain(step.spool)
+                else:
+                    await self._sleep(step, wake)
+        except StopIteration:
+            return
+        finally:
+            steps.close()
+
+    async def _attempt(self, step: Report) -> Sequence[Rejection]:
+        try:
+            delivery: Delivery = await self._report(step.events, step.timeout)
+        except PersonalizeError as error:
+            return [Rejection(tuple(step.events), error)]
+        return delivery.rejections
+
+    async def _maintain(self, spool: Spool) -> None:
+        try:
+            await asyncio.to_thread(self._outbox.maintain, spool)
+        except RuntimeError:  # no more threads, or the interpreter is ending
+            self._outbox.maintain(spool)
+
+    async def _sleep(self, step: Wait, wake: asyncio.Event) -> None:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(step.seconds):
+                await wake.wait()
+        wake.clear()
+
+    async def flush(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """Send what there is now: as Reporter.flush."""
+        deadline = time.monotonic() + timeout
+        self._schedule.flush_requested = True
+        self._ensure_running()
+        self._wake_up()
+        while not self._outbox.empty and time.monotonic() < deadline:  # noqa: ASYNC110 -- emptied by another loop, too
+            await asyncio.sleep(POLL_INTERVAL)
+        return self._outbox.empty
+
+    async def close(self, timeout: float = CLOSE_TIMEOUT) -> bool:
+        """Send what there is and end: as Reporter.close."""
+        self._begin_close(timeout)
+        return await self._finish_close(time.monotonic() + timeout + GRACE)
+
+    async def _finish_close(self, deadline: float) -> bool:
+        self._ensure_running()
+        while not self._outbox.ended and time.monotonic() < deadline:
+            await asyncio.sleep(POLL_INTERVAL)
+            self._ensure_running()  # the loop that it ran in may have been left meanwhile
+        return self._is_closed()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+async def _gather(closes: Sequence[Awaitable[bool]]) -> None:
+    await asyncio.gather(*closes)

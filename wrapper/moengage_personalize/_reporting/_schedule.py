@@ -1,31 +1,46 @@
 """When which events of a reporter are sent, as a generator that a thread or a task drives.
 
-Law of this module: no I/O and no sleep of its own, and a clock that it is given; an event that was not accepted is sent
-again with the same uuid, until it is refused for good, too old, or out of time at the close.
+It does no I/O and never sleeps, and its clock is given. An event that was not accepted is sent again with the same
+uuid, until it is refused for good, too old, or out of time at the close. No instant in the future is kept, only when a
+span of time began and how long it is: a clock that is set back, as by a test that freezes time, then ends the span,
+where it would move an instant out of reach.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Generator
-from typing import TypeVar
+from collections.abc import Callable, Generator, Sequence
+from typing import TYPE_CHECKING
 
 from attrs import define, frozen
 
-from .._errors import BadRequest, EventsNotAccepted, PersonalizeError, RateLimited
-from .._spool._spool import Spool
+from .._errors import PersonalizeError, RateLimited
 from ..events import ExperienceEvent
-from ._item import Item
-from ._outbox import Outbox
+from ._delivery import Rejection
+from ._outbox import Item, Outbox
+
+if TYPE_CHECKING:
+    from .._spool import Spool
 
 # Seconds.
-TENDED = 1.0  # between two looks after the spool
-KEPT = 600.0  # an event that cannot be delivered for so long is dropped; for one taken over it begins anew
+MAINTENANCE_INTERVAL = 1.0  # of the spool
+MAX_AGE = 600.0  # an event that cannot be delivered for so long is dropped; one taken over starts from zero
 BACKOFF, BACKOFF_CAP = 0.5, 30.0
 CLOSING_PAUSE = 0.2
-TIMEOUT = 3.0  # of one report
+REPORT_TIMEOUT = 3.0
 
-T = TypeVar("T")
+
+@frozen
+class Span:
+    """A span of time on a clock."""
+
+    start: float
+    seconds: float
+
+    def left(self, now: float) -> float:
+        """How much of it is left; nothing if it has passed, or begins in the future, as after a clock was set back."""
+        passed = now - self.start
+        return self.seconds - passed if 0 <= passed < self.seconds else 0.0
 
 
 @frozen
@@ -37,121 +52,110 @@ class Wait:
 
 @frozen
 class Report:
-    """Report these events within so many seconds."""
+    """Report these events within so many seconds, and answer with what was rejected."""
 
     events: list[ExperienceEvent]
     timeout: float
 
 
 @frozen
-class Tend:
+class Maintain:
     """Look after the spool, which may take long."""
 
     spool: Spool
 
 
-Steps = Generator[Wait | Report | Tend, PersonalizeError | None, None]
+Steps = Generator[Wait | Report | Maintain, Sequence[Rejection] | None, None]
 
 
 @define
-class Delivery:
+class FlushSchedule:
     """How one outbox is emptied."""
 
     outbox: Outbox
     interval: float
-    batch: int
+    max_batch: int
     now: Callable[[], float]
     jitter: Callable[[], float]
-    ends_at: float | None = None
-    """When to give up, once it is to end."""
-    hurry: bool = False
+    closing: Span | None = None
+    """The time for what is left, once it is to end."""
+    flush_requested: bool = False
     """Send what there is, though it is neither a full batch nor old."""
     _failures: int = 0
-    _again_at: float = 0.0
-    _tend_at: float = 0.0
+    _backoff: Span = Span(0.0, 0.0)
+    _maintained: Span = Span(0.0, 0.0)
 
     def steps(self) -> Steps:
         """What to do, one after the other, until it is to end and nothing is left, or its time is up."""
-        parts: list[list[Item]] = []  # the last goes first; several while the bad event of a batch is searched
+        items: list[Item] = []
         try:
-            while self.ends_at is None or (self.now() < self.ends_at and not self.outbox.empty):
-                if (spool := self.outbox.spool) is not None and self.now() >= self._tend_at:
-                    self._tend_at, recovered = self.now() + TENDED, self.outbox.recovered
-                    yield Tend(spool)
-                    self.hurry |= self.outbox.recovered > recovered  # they have waited long enough
-                    continue
-                pause = 0.0 if parts else self._pause()
-                if pause > 0:
-                    yield Wait(min(pause, self._until()))
-                    continue
-                parts = parts or [self.outbox.take(self.batch)]
-                self.outbox.trying(parts[-1])
-                left = TIMEOUT if self.ends_at is None else min(TIMEOUT, max(0.001, self.ends_at - self.now()))
-                error = yield Report([item.event for item in parts[-1]], left)
-                parts = self._settle(parts, error)
-                self._tend_at = self.now()  # the spool has them still
+            while self.closing is None or (self.closing.left(self.now()) and not self.outbox.empty):
+                now = self.now()
+                if (spool := self.outbox.spool) is not None and not self._maintained.left(now):
+                    self._maintained, recovered = Span(now, MAINTENANCE_INTERVAL), self.outbox.recovered
+                    yield Maintain(spool)
+                    self.flush_requested |= self.outbox.recovered > recovered  # they have waited long enough
+                elif (pause := self._pause(now)) > 0:
+                    yield Wait(min(pause, self._until_something_else(now)))
+                else:
+                    items = self.outbox.take(self.max_batch)
+                    self.outbox.mark_attempt(items)
+                    timeout = REPORT_TIMEOUT if self.closing is None else min(REPORT_TIMEOUT, self.closing.left(now))
+                    rejections = yield Report([item.event for item in items], max(0.001, timeout))
+                    self._handle_result(items, rejections or ())
+                    items = []
+                    self._maintained = Span(0.0, 0.0)  # the spool holds them still
+            self.outbox.end()
         finally:
-            self._return(parts)
-            if self.ends_at is not None:
-                self.outbox.end()
+            self.outbox.requeue(items)
 
-    def _until(self) -> float:
+    def _until_something_else(self, now: float) -> float:
         """Seconds until there is something else to do than to send."""
-        now = self.now()
-        end = math.inf if self.ends_at is None else self.ends_at - now
-        return end if self.outbox.spool is None else min(end, self._tend_at - now)
+        closing = math.inf if self.closing is None else self.closing.left(now)
+        return closing if self.outbox.spool is None else min(closing, self._maintained.left(now))
 
-    def _pause(self) -> float:
+    def _pause(self, now: float) -> float:
         """Seconds until there is something to send; 0 for now."""
-        now, oldest = self.now(), self.outbox.oldest
-        ending = self.ends_at is not None
-        again = min(self._again_at, now + CLOSING_PAUSE) if ending else self._again_at
-        if self._failures and now < again and not self.hurry:
-            return again - now
+        backoff = self._backoff
+        if self.closing is not None:  # the last chance: at once, and not rarely
+            backoff = Span(backoff.start, min(backoff.seconds, CLOSING_PAUSE))
+        if not self.flush_requested and (pause := backoff.left(now)):
+            return pause
+        oldest = self.outbox.oldest
         if oldest is None:
-            self.hurry = False
+            self.flush_requested = False
             return self.interval
-        if self.hurry or ending or len(self.outbox) >= self.batch:
+        if self.flush_requested or self.closing is not None or len(self.outbox) >= self.max_batch:
             return 0.0
-        return max(0.0, oldest + self.interval - now)
+        return Span(oldest, self.interval).left(now)
 
-    def _settle(self, parts: list[list[Item]], error: PersonalizeError | None) -> list[list[Item]]:
-        """Count what became of the last part; what is to be sent next without a pause."""
-        *rest, items = parts
-        if error is None:
-            self.outbox.accepted(items)
-            self._failures = 0
-            return rest
-        cause = cause_of(error)
-        if isinstance(cause, BadRequest):
-            if len(items) > 1:
-                return [*rest, *halves(items)]
-            self.outbox.drop(items, "refused")
-            return rest
-        old = [item for item in items if self.now() - item.at >= KEPT]
-        self.outbox.drop(old, "expired")
-        self._return([*rest, [item for item in items if item not in old]])
-        self._again_at = self.now() + pause_after(self._failures, cause, self.jitter())
-        self._failures += 1
-        self.hurry = False
-        return []
-
-    def _return(self, parts: list[list[Item]]) -> None:
-        self.outbox.back([item for part in reversed(parts) for item in part])
-
-
-def cause_of(error: PersonalizeError) -> PersonalizeError:
-    """What the request of a report met."""
-    return error.errors[0] if isinstance(error, EventsNotAccepted) and error.errors else error
+    def _handle_result(self, items: list[Item], rejections: Sequence[Rejection]) -> None:
+        """Count what became of each, and queue again what may pass, after a pause."""
+        now = self.now()
+        rejected = {event.uuid: rejection for rejection in rejections for event in rejection.events}
+        found: dict[str, list[Item]] = {"accepted": [], "refused": [], "expired": [], "again": []}
+        for item in items:
+            item.queued_at = min(item.queued_at, now)  # else an event of before the clock was set back never expires
+            rejection = rejected.get(item.event.uuid)
+            if rejection is None:
+                found["accepted"].append(item)
+            elif rejection.is_final:
+                found["refused"].append(item)
+            else:
+                found["expired" if now - item.queued_at >= MAX_AGE else "again"].append(item)
+        self.outbox.complete(found["accepted"])
+        self.outbox.drop(found["refused"], "refused")
+        self.outbox.drop(found["expired"], "expired")
+        self.outbox.requeue(found["again"])
+        jitter = self.jitter()
+        pauses = [retry_pause(self._failures, one.error, jitter) for one in rejections if not one.is_final]
+        self._failures = self._failures + 1 if pauses else 0
+        self._backoff = Span(now, max(pauses, default=0.0))
+        self.flush_requested &= not pauses
 
 
-def halves(items: list[T]) -> list[list[T]]:
-    """Both halves of a batch that was refused; the first of them comes last, as it goes first."""
-    return [items[len(items) // 2 :], items[: len(items) // 2]]
-
-
-def pause_after(failures: int, cause: PersonalizeError, jitter: float, cap: float = BACKOFF_CAP) -> float:
+def retry_pause(failures: int, error: PersonalizeError, jitter: float, cap: float = BACKOFF_CAP) -> float:
     """Seconds until a report is tried again that has failed so many times before: at least as long as a 429 asks."""
     pause = min(cap, BACKOFF * 2.0 ** min(failures, 16)) * (0.5 + jitter / 2)
-    asked = cause.retry_after if isinstance(cause, RateLimited) else None
-    return max(pause, min(asked or 0.0, KEPT))
+    retry_after = error.retry_after if isinstance(error, RateLimited) else None
+    return max(pause, min(retry_after or 0.0, MAX_AGE))

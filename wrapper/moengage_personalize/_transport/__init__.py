@@ -76,7 +76,6 @@ def _check_environment(url: str | None, proxy_of: Callable[[Origin], Proxy | Non
         return
     try:
         origin, _ = split_url(url)
-        origin.server_name.encode("idna")
         proxy = proxy_of(origin)
     except (httpx.InvalidURL, ValueError, KeyError):
         raise ConfigurationError("expected a URL with a host that can be looked up, got another") from None

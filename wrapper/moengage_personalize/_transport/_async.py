@@ -22,6 +22,7 @@ from ._parser import HTTP11Connection, PoolGeneration
 # Bytes: more than the TLS of asyncio and uvloop takes in at once (256 KB, and a record of 16 KB), because what is left
 # after one read is lost to them if the server closes meanwhile.
 BUFFER = 288 * 1024
+LOOK_TURNS = 3  # of the event loop, in which it reads what a socket has
 
 
 class AsyncConnection(asyncio.BufferedProtocol):
@@ -120,8 +121,10 @@ class AsyncConnection(asyncio.BufferedProtocol):
     async def refuse_early_bytes(self, *, tls: bool) -> None:
         """Raise if anything has come before a request was written: it would be taken for the response."""
         # Of what TLS brings, a part is not the server's words; what is, the loop has read with the handshake.
-        while not tls and self._readable() and not (self.http.must_close or self._transport.is_closing()):
-            await asyncio.sleep(0)  # until the loop has read it
+        for _ in range(LOOK_TURNS):
+            if tls or not self._readable():
+                break
+            await asyncio.sleep(0)  # the loop reads it meanwhile
         if self._transport.is_closing():
             raise self.http.connection_lost()
         if self.http.must_close:

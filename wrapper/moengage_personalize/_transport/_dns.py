@@ -48,7 +48,12 @@ def look_up(host: str) -> Future[Addresses]:
 
 def _resolve(host: str, future: Future[Addresses]) -> None:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError:  # not every system knows the names of its own (localhost) with the dot of an absolute one
+            if not host.endswith("."):
+                raise
+            found = socket.getaddrinfo(host[:-1], None, type=socket.SOCK_STREAM)
     except OSError as error:
         future.set_exception(error)
     except UnicodeError:

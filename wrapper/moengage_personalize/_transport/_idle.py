@@ -96,15 +96,17 @@ class Pools(Generic[C]):
         """The pool of a URL's origin; of two threads that come here at once, one pool stays."""
         origin, _ = split_url(url)
         pool = self.by_origin.get(origin)
-        return pool or self.by_origin.setdefault(origin, IdlePool(origin, self._proxy_of(origin)))
+        if pool is None:
+            pool = self.by_origin.setdefault(origin, IdlePool(origin, self._proxy_of(origin)))
+        return pool
 
     def failed(self, url: str, error: ExchangeError) -> TransportError:
         """A failed exchange as a value that names host and port, and the proxy if there is one."""
         if isinstance(error, StaleConnectionError):
             self.generation.invalidate()
         origin, _ = split_url(url)
-        pool = self.by_origin.get(origin)
-        return error.outcome(f"{origin} through the proxy {pool.proxy.origin}" if pool and pool.proxy else origin)
+        proxy = self.by_origin[origin].proxy if origin in self.by_origin else None
+        return error.outcome(origin if proxy is None else f"{origin} through the proxy {proxy.origin}")
 
     def close(self) -> None:
         for pool in list(self.by_origin.values()):

@@ -62,10 +62,15 @@ class Proxy:
 
 @lru_cache(maxsize=64)
 def split_url(url: str) -> tuple[Origin, bytes]:
-    """The origin and the target of a URL; a client asks a handful of them, again and again."""
+    """The origin and the target of a URL; a client asks a handful of them, again and again.
+
+    Raise ValueError, KeyError or httpx.InvalidURL for what can never work.
+    """
     parts = httpx.URL(url)
-    port = parts.port or PORTS[parts.scheme]
-    return Origin(parts.raw_host.decode("ascii"), port, parts.scheme == "https", parts.netloc), parts.raw_path
+    host, port = parts.raw_host.decode("ascii"), parts.port or PORTS[parts.scheme]
+    if not host.encode("idna"):
+        raise ValueError("expected a host, got none")
+    return Origin(host, port, parts.scheme == "https", parts.netloc), parts.raw_path
 
 
 def own_certificates() -> tuple[str, ...]:
@@ -100,15 +105,19 @@ def proxy_for(origin: Origin) -> Proxy | None:
     address = found.get("https" if origin.tls else "http") or found.get("all")
     if not address or proxy_bypass(str(origin)) or proxy_bypass(origin.host):
         return None
-    try:
-        proxy = httpx.Proxy(address if "://" in address else f"http://{address}")
+    mark = address.find("://")
+    if mark >= 0 and address[:mark].lower() not in PORTS:
+        raise ConnectError(f"expected an http or https proxy in the environment, got {address[:mark]!r}")
+    with suppress(httpx.InvalidURL, ValueError):  # whose words may hold a password
+        proxy = httpx.Proxy(address if mark >= 0 else f"http://{address}")
         where, _ = split_url(str(proxy.url.copy_with(username=None, password=None)))
-    except (httpx.InvalidURL, ValueError, KeyError):  # whose words may hold a password
-        scheme, mark, _ = address.partition("://")
-        came = f"{scheme}://" if mark and scheme.isalnum() and scheme not in PORTS else "another text"
-        raise ConnectError(f"expected the URL of an http or https proxy in the environment, got {came}") from None
-    auth = proxy.raw_auth
-    return Proxy(where, () if auth is None else ((b"Proxy-Authorization", b"Basic " + b64encode(b":".join(auth))),))
+        auth = () if proxy.raw_auth is None else ((b"Proxy-Authorization", _basic(*proxy.raw_auth)),)
+        return Proxy(where, auth)
+    raise ConnectError("expected the URL of a proxy in the environment, got another text")
+
+
+def _basic(user: bytes, password: bytes) -> bytes:
+    return b"Basic " + b64encode(user + b":" + password)
 
 
 def connect_request(origin: Origin, proxy: Proxy) -> memoryview:

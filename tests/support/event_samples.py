@@ -1,0 +1,48 @@
+"""Events that tests report, and what a sandbox says of those that it received."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+
+from moengage_personalize import ExperienceContext, ExperienceEvent, events
+
+FIELDS: dict[str, Any] = {
+    "cid": "65eae5738ea5032b0ef60138_F_T_WP_AB_2_P_0_AU_42D",
+    "experience": "Homepage Banner",
+    "moe_locale_id": "0",
+    "moe_variation_id": "2",
+    "audience_name": "High Intent Users",
+    "audience_id": "42D",
+    "type": "PERSONALIZE",
+    "added later": {"deep": [1, None, "ä"]},
+}
+CONTEXT = ExperienceContext(FIELDS)
+REFUSED: dict[str, Any] = {"context": {**FIELDS, "audience_id": 42}}  # by the API, which wants a text
+ACCEPTED = b'{"status": "success", "message": "m", "req_id": "r"}'
+
+
+def shown(**given: Any) -> ExperienceEvent:
+    return events.shown(given.pop("context", CONTEXT), **{"customer_id": "user_8821", **given})
+
+
+def received(url: str) -> dict[str, Any]:
+    """The events that the sandbox at this base URL has accepted."""
+    found: dict[str, Any] = httpx.get(url.removesuffix("/v1") + "/_sandbox/events").json()
+    return found
+
+
+def fail(url: str, **how: int) -> None:
+    """Have the sandbox fail: `status`, `times`."""
+    httpx.post(url.removesuffix("/v1") + "/_sandbox/fail", json=how).raise_for_status()
+
+
+def within(seconds: float, done: Callable[[], bool]) -> bool:
+    """Look again and again until it is done, or the time is up."""
+    until = time.monotonic() + seconds
+    while not done() and time.monotonic() < until:
+        time.sleep(0.01)
+    return done()
