@@ -68,7 +68,7 @@ class _Scanner(Scanner):
         scanner: Any = self
         if len(scanner.flow_context) > DEPTH:
             raise RecursionError
-        super().fetch_flow_collection_start(*arguments, **options)
+        super().fetch_flow_collection_start(*arguments, **options)  # pyright: ignore[reportUnknownMemberType]
 
     def scan_block_scalar_indentation(self) -> Any:
         scanner: Any = self  # ruamel.yaml leaves much without a type

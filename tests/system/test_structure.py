@@ -164,7 +164,7 @@ def test_the_top_level_holds_what_the_design_allows() -> None:
 
 
 def test_an_sdist_builds_and_tests_itself(tmp_path: Path) -> None:
-    """Unpacked, it makes the wheel that the checkout makes, its unit tests run, and results of benchmarks are not in it."""
+    """Unpacked, it makes the checkout's wheel, its unit tests run, and results of benchmarks are not in it."""
     made, again = tmp_path / "made", tmp_path / "again"
     build = [sys.executable, "-m", "hatchling", "build", "--directory"]
     subprocess.run([*build, str(made)], cwd=ROOT, check=True, capture_output=True)

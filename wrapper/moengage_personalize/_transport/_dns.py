@@ -34,7 +34,7 @@ def look_up(host: str) -> Future[Addresses]:
         fresh = 0 <= now - since <= FRESH  # an instant of another clock (freezegun) is not
         if future is not None and (fresh and future.exception() is None if future.done() else True):
             return future
-        future = Future()
+        future = Future[Addresses]()
         _found[host] = (now, future)
     if not sys.is_finalizing():  # else a thread would never run, and starting it waits until it does
         # A daemon, because nothing can end a look-up and no process should wait for one.

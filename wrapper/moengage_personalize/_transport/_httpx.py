@@ -130,7 +130,7 @@ def _outcome(request: Request, response: Any, body: BodyReader | None, error: Ex
 def _translated(error: Exception) -> Exception:
     """An exception of I/O as ours, without its words; another as it is."""
     known = (KINDS[base.__name__] for base in type(error).__mro__ if base.__name__ in KINDS)
-    kind = None if isinstance(error, ExchangeError) else next(known, None)
+    kind: Kind | None = None if isinstance(error, ExchangeError) else next(known, None)
     return error if kind is None else ExchangeError(kind, words(error))
 
 

@@ -119,7 +119,7 @@ class Sandbox(Starlette):
         Raises:
             ConfigurationError: what `app` refuses; nothing has changed.
         """
-        self._world, self._file = evolve(self._world, experiences=read(experiences)), None
+        self._state.load(experiences)
 
     def reset(self) -> None:
         """Forget requests, events, armed failures and how much of the rate limit is used; the experiences stay."""
