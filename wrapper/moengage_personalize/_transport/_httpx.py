@@ -129,9 +129,10 @@ def _outcome(request: Request, response: Any, body: BodyReader | None, error: Ex
 
 def _translated(error: Exception) -> Exception:
     """An exception of I/O as ours, without its words; another as it is."""
-    known = (KINDS[base.__name__] for base in type(error).__mro__ if base.__name__ in KINDS)
-    kind: Kind | None = None if isinstance(error, ExchangeError) else next(known, None)
-    return error if kind is None else ExchangeError(kind, words(error))
+    names = [base.__name__ for base in type(error).__mro__ if base.__name__ in KINDS]
+    if isinstance(error, ExchangeError) or not names:
+        return error
+    return ExchangeError(KINDS[names[0]], words(error))
 
 
 @frozen(repr=False)
