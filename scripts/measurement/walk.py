@@ -69,7 +69,7 @@ Walk = tuple[list[tuple[int, Function]], Counter[Function]]
 
 
 def walked(side: Side) -> tuple[Walk, Walk]:
-    """A fetch of one key on a connection that is open; and the reading of a value of it, which decodes the experience."""
+    """A fetch of one key on a connection that is open, and the reading of one of its values, which decodes it."""
     found: list[Any] = []
 
     def worker(client: Any) -> Worker:
