@@ -57,12 +57,12 @@ def _resolve(host: str, future: Future[Addresses]) -> None:
     except OSError as error:
         future.set_exception(error)
     except UnicodeError:
-        future.set_exception(OSError("not a host name"))
+        future.set_exception(socket.gaierror(socket.EAI_NONAME, "not a host name"))
     else:
         future.set_result(tuple(dict.fromkeys(str(address[0]) for *_, address in found)))
     finally:
         if not future.done():  # interrupted, and nobody may wait for ever
-            future.set_exception(OSError("the look-up was interrupted"))
+            future.set_exception(socket.gaierror(socket.EAI_AGAIN, "the look-up was interrupted"))
 
 
 def _forget() -> None:

@@ -15,7 +15,7 @@ from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
 from .._messages import Response
 from ._body import ON_THE_WIRE, BodyReader
-from ._failures import ExchangeError, ProtocolError, ReadError, StaleConnectionError, TooLarge, words
+from ._exchange import ExchangeError, words
 
 HEAD = 100 * 1024  # bytes of one head, and of trailers
 FRAMED = 8  # bytes on the wire for one of a body, in the smallest of chunks
@@ -74,32 +74,32 @@ class ResponseParser:
         self._http = HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Take what was read; raise ProtocolError or TooLarge."""
+        """Take what was read; raise ExchangeError."""
         self.started = True
         while not self.headers_complete:
             self._head += data
             if not _VERSION.startswith(self._head[: len(_VERSION)]):
-                raise ProtocolError("expected HTTP/1.1, got another protocol")
+                raise ExchangeError("protocol", "expected HTTP/1.1, got another protocol")
             found = _HEAD_END.search(self._head)
             if len(self._head) > HEAD and (found is None or found.end() > HEAD):
-                raise TooLarge(f"headers of more than {HEAD:,} bytes")
+                raise ExchangeError("limit", f"headers of more than {HEAD:,} bytes")
             if found is None:
                 return
             with memoryview(self._head) as view:
                 self._parse(view[: found.end()])
-            data = bytes(self._head[found.end() :])
+            data = memoryview(bytes(self._head[found.end() :]))  # a view, of which a traceback shows nothing
             self._head.clear()
             if self._informational > INFORMATIONAL:
-                raise TooLarge(f"more than {INFORMATIONAL} informational answers before the answer")
+                raise ExchangeError("limit", f"more than {INFORMATIONAL} informational answers before the answer")
         if data and self.message_complete:
             if self._tunnel:
-                raise ProtocolError("expected a tunnel, got bytes of the proxy's own behind its answer")
+                raise ExchangeError("protocol", "expected a tunnel, got bytes of the proxy's own behind its answer")
             self.surplus = True
         elif data:
             self._received += len(data)
             self._parse(data)
             if self._received > HEAD + FRAMED * self.body.size:
-                raise TooLarge(f"trailers of more than {HEAD:,} bytes")
+                raise ExchangeError("limit", f"trailers of more than {HEAD:,} bytes")
 
     def _parse(self, data: bytes | memoryview) -> None:
         try:
@@ -109,7 +109,7 @@ class ResponseParser:
                 raise error.__context__ from None
             if not self.message_complete:
                 reason = str(error)
-                raise ProtocolError(f"expected HTTP/1.1, got {_REASONS.get(reason, reason)}") from None
+                raise ExchangeError("protocol", f"expected HTTP/1.1, got {_REASONS.get(reason, reason)}") from None
             self.surplus = True  # behind the response
 
     def on_message_begin(self) -> None:
@@ -125,13 +125,13 @@ class ResponseParser:
             return
         self.status = self._http.get_status_code()
         if self._http.get_http_version() not in ("1.1", "1.0"):
-            raise ProtocolError("expected HTTP/1.1, got another version")
+            raise ExchangeError("protocol", "expected HTTP/1.1, got another version")
         if self.status < 100 or self.status == 101:
-            raise ProtocolError(f"expected a status from 200, got {self.status}")
+            raise ExchangeError("protocol", f"expected a status from 200, got {self.status}")
         self.headers_complete = self.status >= 200
         self.message_complete = self.headers_complete and self._tunnel  # what comes next is not the proxy's own
         if self.headers_complete and int(self.headers.get("content-length", 0)) > ON_THE_WIRE:
-            raise TooLarge(f"a body of more than {ON_THE_WIRE:,} bytes on the wire")
+            raise ExchangeError("limit", f"a body of more than {ON_THE_WIRE:,} bytes on the wire")
 
     def on_body(self, piece: bytes) -> None:
         if not self.message_complete:
@@ -204,7 +204,7 @@ class HTTP11Connection:
         text = f"the server closed the connection {'within its answer' if within else 'without an answer'}"
         if error is not None:
             text = words(error)
-        return StaleConnectionError(text) if self._served and not within else ReadError(text)
+        return ExchangeError("stale", text) if self._served and not within else ExchangeError("connection", text)
 
     def response(self, error: ExchangeError | None = None) -> Response:
         """The response, also where only its body was lost to `error`; raise that where it is what decides.
@@ -215,18 +215,19 @@ class HTTP11Connection:
         """
         parser, self._parser = self._parser, None
         if parser is None or not parser.headers_complete:
-            raise error or ReadError("no answer")
+            raise error or ExchangeError("connection", "no answer")
         if parser.status == 408 and self._served:
-            raise StaleConnectionError("the server answered 408 on a connection that lay idle")
-        body = b""
-        if error is None:
-            try:
-                body = parser.body.decode(parser.headers.get("content-encoding", ""))
-            except ExchangeError as failed:
-                error = failed
-        if error is not None and parser.status == 200:
-            raise error
-        return Response(parser.status, parser.headers, body)
+            raise ExchangeError("stale", "the server answered 408 on a connection that lay idle")
+        try:
+            if error is not None:
+                raise error
+            return Response(
+                parser.status, parser.headers, parser.body.decode(parser.headers.get("content-encoding", ""))
+            )
+        except ExchangeError:
+            if parser.status == 200:
+                raise
+            return Response(parser.status, parser.headers, b"")
 
     @property
     def reusable(self) -> bool:

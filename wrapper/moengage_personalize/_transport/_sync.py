@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import socket
@@ -15,9 +16,8 @@ from weakref import ref
 from attrs import frozen
 
 from .._messages import Outcome, Request, Response
-from ._deadline import Deadline, shares
 from ._dns import look_up
-from ._failures import ConnectError, ExchangeError, ExchangeTimeout, PoolTimeout, ProtocolError, words
+from ._exchange import Deadline, ExchangeError, words
 from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
 from ._origin import Origin, Proxy, connect_request, proxy_for, request_bytes, split_url, ssl_context
 from ._parser import HTTP11Connection, PoolGeneration
@@ -57,7 +57,7 @@ class SyncConnection:
         except OSError:  # nothing has; whatever else it is, writing will say so
             return
         if came:
-            raise ProtocolError("expected a server that waits for a request, got bytes before it")
+            raise ExchangeError("protocol", "expected a server that waits for a request, got bytes before it")
         raise self.http.connection_lost()
 
     def send(self, request: memoryview, deadline: Deadline, *, tunnel: bool = False) -> None:
@@ -68,7 +68,7 @@ class SyncConnection:
                 self._within(deadline.left("writing"))
                 self._socket.sendall(request[start : start + PIECE])
         except TimeoutError as error:
-            raise ExchangeTimeout("the deadline passed while writing") from error
+            raise ExchangeError("timeout", "the deadline passed while writing") from error
         except OSError:
             self.http.must_close = True  # the server may have answered before it closed
 
@@ -87,7 +87,7 @@ class SyncConnection:
         try:
             return self._socket.recv_into(self._buffer, READ)
         except (TimeoutError, BlockingIOError, SSLWantReadError) as error:
-            raise ExchangeTimeout("the deadline passed while reading") from error
+            raise ExchangeError("timeout", "the deadline passed while reading") from error
         except OSError as error:
             raise self.http.connection_lost(error) from error
 
@@ -119,16 +119,18 @@ def connect(pool: IdlePool[SyncConnection], generation: PoolGeneration, deadline
             connection.close()
             raise
     except (TimeoutError, LookUpTimeout) as error:
-        raise ExchangeTimeout("the deadline passed while connecting") from error
+        raise ExchangeError("timeout", "the deadline passed while connecting") from error
     except OSError as error:
-        raise ConnectError(words(error)) from error
+        raise ExchangeError("connection", words(error)) from error
     return connection
 
 
 def _connect_tcp(origin: Origin, deadline: Deadline) -> socket.socket:
-    failed: OSError = OSError("the host has no address")
-    for address, share in shares(look_up(origin.host).result(deadline.left("connecting")), deadline):
+    addresses = look_up(origin.host).result(deadline.left("connecting"))
+    failed: OSError = OSError(errno.EADDRNOTAVAIL, "the host has no address")
+    for position, address in enumerate(addresses):
         try:
+            share = deadline.left("connecting", len(addresses) - position)  # so that dead ones leave time for the next
             connected = socket.create_connection((address, origin.port), share)
         except OSError as error:
             failed = error
@@ -142,7 +144,7 @@ def blocking_proxy(origin: Origin) -> Proxy | None:
     """As proxy_for, but for TLS within TLS, which the blocking sockets of the standard library cannot speak."""
     proxy = proxy_for(origin)
     if proxy is not None and proxy.origin.tls and origin.tls:
-        raise ConnectError("expected an http proxy for an https API, got an https one")
+        raise ExchangeError("connection", "expected an http proxy for an https API, got an https one")
     return proxy
 
 
@@ -199,7 +201,7 @@ class PooledTransport:
         try:
             slot = state.slots.get(timeout=deadline.remaining())
         except queue.Empty:
-            return state.pools.failed(request.url, PoolTimeout("all connections are in use"))
+            return state.pools.failed(request.url, ExchangeError("busy", "all connections are in use"))
         try:
             pool = state.pools.pool(request.url)
             connection = pool.acquire() or connect(pool, state.pools.generation, deadline)
@@ -223,7 +225,7 @@ class PooledTransport:
         outcomes: list[Outcome | None] = [None] * len(requests)
         own = {at: steps for at, request in enumerate(requests) if (steps := _on_idle_connection(state, request))}
         rest = [at for at in range(len(requests)) if at not in own]
-        with SideBySide(self.perform, [requests[at] for at in rest], len(rest) - (not own)) as others:
+        with SideBySide(self.perform, [requests[at] for at in rest]) as others:
             try:
                 for _ in ("write", "read"):
                     for at, steps in own.items():
