@@ -428,11 +428,8 @@ def test_a_name_and_a_number_that_changed_are_told_with_place_and_both_values(tr
     done = regenerate("--dry-run", "--from", write(tree, edited(vendored(), contradicting)))
     misfits = done.stdout.partition("wrapper: does not fit here\n")[2].splitlines()
     assert done.returncode == 3
-    assert any(
-        line.startswith("  _question.KEYS_PER_REQUEST: expected 25 at $.") and line.endswith("maxItems, got 10")
-        for line in misfits
-    )
-    (names,) = (line for line in misfits if line.startswith("  _wire.VALUE, DATA_TYPE: "))
+    assert any("KEYS_PER_REQUEST: expected 25 at $." in line and line.endswith("maxItems, got 10") for line in misfits)
+    (names,) = (line for line in misfits if "VALUE, DATA_TYPE: " in line)
     assert "expected the fields ['value', 'data_type'] at $." in names
     assert names.endswith("got ['dataType', 'value']")
 
@@ -662,7 +659,7 @@ def test_a_contract_that_contradicts_the_vendored_document_is_told(wrapper: Path
     contract.write_text(contract.read_text("utf-8").replace('"includes", "basic"', '"includes", "digest"'), "utf-8")
     done = regenerate()
     assert done.returncode == 3
-    assert done.stdout.count("_settings.Credentials: expected 'digest' at $.paths") == 3
+    assert done.stdout.count("Credentials: expected 'digest' at $.paths") == 3
 
 
 def test_a_mypy_that_is_missing_or_dies_is_a_failed_step(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -703,8 +700,9 @@ def test_a_report_is_markdown_for_a_pull_request(tree: Path, regenerate: Run) ->
     document = write(tree, edited(vendored(), contradicting))
     done = regenerate("--dry-run", "--report", "markdown", "--from", document)
     assert done.stdout.startswith("## The API's document has changed\n")
-    assert "**The wrapper does not fit**\n\n- `` _question.KEYS_PER_REQUEST: expected 25 at" in done.stdout
-    assert "\n### Breaking: a caller has to change something\n\n- `` POST /experiences/fetch: request" in done.stdout
+    assert "**The wrapper does not fit**\n\n- `` " in done.stdout
+    assert "KEYS_PER_REQUEST: expected 25 at" in done.stdout
+    assert "\n### Breaking: a caller has to change something\n\n- `` " in done.stdout
     assert "a new value may arrive: ''''\\n<script>' ``\n" in done.stdout
     assert "### Proposed for wrapper/CHANGELOG.md\n\n````markdown\n### Changed\n" in done.stdout
 
