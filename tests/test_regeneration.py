@@ -571,8 +571,8 @@ def test_the_same_said_in_another_way_is_no_change(old: Any, new: Any) -> None:
 def test_what_names_generated_functions_and_modules_is_told() -> None:
     old = edition(operation={"operationId": "a", "tags": ["A"]})
     assert told(old, edition(operation={"operationId": "b"})) == [
-        ("breaking", "POST /x: operationId a -> b, after which the function is named"),
-        ("breaking", "POST /x: tag A -> default, after which the import path is named"),
+        ("breaking", "operationId a -> b, after which the function is named"),
+        ("breaking", "tag A -> default, after which the import path is named"),
     ]
 
 
