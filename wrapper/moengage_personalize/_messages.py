@@ -46,8 +46,8 @@ Outcome = Response | TransportError
 class Transport(Protocol):
     """What PersonalizeClient needs of an engine; it is called from several threads at once."""
 
-    def perform(self, send: Request) -> Outcome:
-        """Perform one request within `send.timeout` seconds."""
+    def perform(self, request: Request) -> Outcome:
+        """Perform one request within `request.timeout` seconds."""
         ...
 
     def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -62,8 +62,8 @@ class Transport(Protocol):
 class AsyncTransport(Protocol):
     """What AsyncPersonalizeClient needs of an engine; it is called from several tasks of one event loop."""
 
-    async def perform(self, send: Request) -> Outcome:
-        """Perform one request within `send.timeout` seconds."""
+    async def perform(self, request: Request) -> Outcome:
+        """Perform one request within `request.timeout` seconds."""
         ...
 
     async def aclose(self) -> None:

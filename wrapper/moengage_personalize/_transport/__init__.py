@@ -89,7 +89,8 @@ def _check_client(client: Any, name: str, close: str) -> Any:
     """The client, if it has what is used of one."""
     used = ("build_request", "send", close)
     fits = not isinstance(client, type) and all(callable(getattr(client, method, None)) for method in used)
-    if not fits or iscoroutinefunction(client.send) != (close == "aclose"):
+    send: Any = getattr(client, "send", None)
+    if not fits or iscoroutinefunction(send) != (close == "aclose"):
         raise ConfigurationError(f"expected http_client to be an httpx.{name}, got {type(client).__name__}")
     return client
 

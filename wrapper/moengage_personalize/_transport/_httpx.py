@@ -129,9 +129,10 @@ def _outcome(request: Request, response: Any, body: BodyReader | None, error: Ex
 
 def _translated(error: Exception) -> Exception:
     """An exception of I/O as ours, without its words; another as it is."""
-    known = (KINDS[base.__name__] for base in type(error).__mro__ if base.__name__ in KINDS)
-    kind = None if isinstance(error, ExchangeError) else next(known, None)
-    return error if kind is None else ExchangeError(kind, words(error))
+    for base in type(error).__mro__:
+        if base.__name__ in KINDS:
+            return ExchangeError(KINDS[base.__name__], words(error))
+    return error
 
 
 @frozen(repr=False)
@@ -174,9 +175,7 @@ def _ours(request: httpx.Request) -> Request:
 
 
 def _answer(request: httpx.Request, outcome: Outcome) -> httpx.Response:
-    match outcome:
-        case Response(status, headers, body):
-            kept = {name: value for name, value in headers.items() if name not in CODED_HEADERS}
-            return httpx.Response(status, headers=kept, content=body, request=request)
-        case TransportError(kind, cause):
-            raise RAISED.get(kind, httpx.NetworkError)(str(cause), request=request) from cause
+    if isinstance(outcome, TransportError):
+        raise RAISED.get(outcome.kind, httpx.NetworkError)(str(outcome.cause), request=request) from outcome.cause
+    headers = {name: value for name, value in outcome.headers.items() if name not in CODED_HEADERS}
+    return httpx.Response(outcome.status, headers=headers, content=outcome.body, request=request)
