@@ -1,7 +1,7 @@
 """Which small changes of what decides and computes no test notices: mutmut over the pure modules, by their own tests.
 
     mutate                       all of them
-    mutate _call _policy/_retry  these modules; half a minute for a hundred changes on two cores
+    mutate _call _policy/_retry  these modules; a minute or two for a hundred changes on two cores
 
 A copy of the project in .mutate is changed, never the project itself. At least 97 % of the changes must be noticed; a
 change that leaves the meaning as it was is never noticed, so each survivor is printed, to be looked at. mutmut changes

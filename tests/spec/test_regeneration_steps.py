@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from regenerating import (
     listed,
     metadata,
     move_to_components,
+    operation,
     request,
     vendored,
 )
@@ -51,6 +53,14 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("ab", max_size=2), inner, max_size=3),
     max_leaves=10,
 )
+
+
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """Overlay and companion are read once for all the documents here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "load_own", cache(reading.load_own))
+        yield
 
 
 def effective(document: Any) -> Any:
@@ -302,7 +312,7 @@ def test_the_companion_gives_way_but_for_names_and_what_a_request_needs() -> Non
     document = {"paths": {"/x": {"post": {"requestBody": theirs}}}, "components": {"schemas": {"X": schema}}}
     merged = companion.merge(document, ours)
     assert merged["paths"] == {
-        "/x": {"post": {"requestBody": theirs}},
+        "/x": {"post": {"operationId": "x", "requestBody": theirs}},
         "/y": {"x-described-by": "spec/companion.yaml", "get": {}},
     }
     assert merged["components"]["schemas"]["X"] == schema | {"title": "X", "required": ["b", "a"]} | {
@@ -945,6 +955,12 @@ def test_whatever_fails_in_a_step_is_a_failure_of_that_step(error: Exception, re
 
 
 def test_the_validator_cannot_fetch_what_a_document_names() -> None:
-    document = edited(vendored(), lambda document: experience(document).update(x={"$ref": "http://127.0.0.1:1/"}))
-    with pytest.raises(StepFailed, match=r"expected a document that refers to nothing outside, got 'http://127"):
-        generate._validate(document)
+    def edit(document: Any) -> None:
+        operation(document)["responses"]["404"] = {"$ref": "http://127.0.0.1:1/"}
+
+    with pytest.raises(StepFailed, match="validate: Unresolvable: http://") as caught, step("validate"):
+        generate._validate(edited(vendored(), edit))
+    reasons: list[BaseException | None] = [caught.value]
+    while reasons[-1] is not None:
+        reasons.append(reasons[-1].__cause__)
+    assert "expected a document that refers to nothing outside" in str(reasons[-2])

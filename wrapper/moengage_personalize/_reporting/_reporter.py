@@ -28,7 +28,7 @@ from collections.abc import Awaitable, Callable, Generator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
-from .._arguments import check_seconds, check_whole
+from .._arguments import check_seconds, check_whole, short_repr
 from .._errors import ConfigurationError, PersonalizeError
 from .._policy import register_after_fork
 from .._redact import redact_traceback
@@ -67,7 +67,9 @@ class BaseReporter(ABC):
         check_whole("queue_size", queue_size, 1)
         check_seconds("flush_interval", flush_interval, ConfigurationError)
         if check_whole("max_batch", max_batch, 1) > MAX_BATCH:
-            raise ConfigurationError(f"expected max_batch to be at most {MAX_BATCH}, as the API, got {max_batch!r}")
+            raise ConfigurationError(
+                f"expected max_batch to be at most {MAX_BATCH}, as the API, got {short_repr(max_batch)}"
+            )
         if on_drop is not None and not callable(on_drop):
             raise ConfigurationError(f"expected on_drop to be callable, got {type(on_drop).__name__}")
         self._report = report

@@ -87,10 +87,12 @@ def make_async_transport(http_client: object | None, url: str | None = None) -> 
 
 def _check_client(client: Any, name: str, close: str) -> Any:
     """The client, if it has what is used of one."""
-    used = ("build_request", "send", close)
-    fits = not isinstance(client, type) and all(callable(getattr(client, method, None)) for method in used)
-    send: Any = getattr(client, "send", None)
-    if not fits or iscoroutinefunction(send) != (close == "aclose"):
+    try:
+        used = [getattr(client, method) for method in ("build_request", "send", close)]
+        fits = all(map(callable, used)) and iscoroutinefunction(used[1]) == (close == "aclose")
+    except Exception:  # noqa: BLE001 -- the code of a caller's object may raise anything
+        fits = False
+    if not fits or issubclass(type(client), type):
         raise ConfigurationError(f"expected http_client to be an httpx.{name}, got {type(client).__name__}")
     return client
 
