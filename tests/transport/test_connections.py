@@ -14,6 +14,7 @@ import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextvars import ContextVar
 from typing import Any
 
@@ -598,7 +599,12 @@ def test_threads_beside_have_the_context_of_the_caller_and_none_is_started_at_th
         transport = HttpxTransport(httpx.Client(trust_env=False, event_hooks={"request": [record]}))
     else:
         monkeypatch.setattr(_sync, "SyncConnection", lambda *arguments: record(original(*arguments)))
-    with serving(answers(200, {})) as server:
+
+    def slowly(connection: socket.socket) -> None:
+        time.sleep(0.05)  # so that several threads begin
+        answers(200, {})(connection)
+
+    with serving(slowly) as server:
         sends = [request(server) for _ in range(5)]
         assert all(isinstance(outcome, Response) for outcome in transport.perform_all(sends))
         assert {value for value, _ in seen} == {"the caller's"}
@@ -669,6 +675,15 @@ def test_a_split_fetch_while_the_interpreter_ends_ends() -> None:
         command = [sys.executable, "-c", FINALIZING, url]
         done = subprocess.run(command, capture_output=True, text=True, timeout=20)
     assert (done.stdout, done.returncode) == ("60 True\n", 0), done.stderr
+
+
+def test_a_child_looks_hosts_up_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A look-up of its parent never ends in it, and a lock of its parent may be held for ever."""
+    monkeypatch.setattr(_dns, "_lock", threading.Lock())
+    monkeypatch.setattr(_dns, "_found", {"localhost": (time.monotonic(), Future())})
+    _dns._lock.acquire()
+    _dns._forget()
+    assert "127.0.0.1" in _dns.look_up("localhost").result(5)
 
 
 def test_a_look_up_that_is_interrupted_leaves_nobody_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -805,6 +820,14 @@ def test_what_is_no_client_is_refused(other: object) -> None:
         PersonalizeClient(**CREDENTIALS, base_url="http://host/v1", http_client=other)
     with pytest.raises(ConfigurationError, match=r"expected http_client to be an httpx\.AsyncClient, got "):
         AsyncPersonalizeClient(**CREDENTIALS, base_url="http://host/v1", http_client=other)
+
+
+@pytest.mark.parametrize("make", [make_transport, make_async_transport])
+def test_a_url_that_can_never_work_is_refused_with_what_makes_a_transport(make: Any) -> None:
+    make(None)
+    for url in ("https://a..b/v1", f"https://{'x' * 64}.test/v1", "https://", "gopher://host", "https://[::1"):
+        with pytest.raises(ConfigurationError, match="expected a URL with a host that can be looked up"):
+            make(None, url)
 
 
 FAULTS = {

@@ -222,8 +222,8 @@ class AsyncPooledTransport:
         loop = asyncio.get_running_loop()
         if loop not in self._made:
             for other in [other for other in list(self._made) if other.is_closed()]:  # shared by loops of other threads
-                if (left := self._made.pop(other, None)) is not None:
-                    left.pools.close()
+                with suppress(KeyError):
+                    self._made.pop(other).pools.close()
             pools, buffer = Pools[AsyncConnection](proxy_for), memoryview(bytearray(BUFFER))
             make = partial(AsyncConnection, pools.generation, buffer)
             closing = _until_shutdown(pools)

@@ -30,10 +30,11 @@ def look_up(host: str) -> Future[Addresses]:
         return known
     with _lock:
         now = time.monotonic()
-        since, future = _found.get(host, (now, None))
-        fresh = 0 <= now - since <= FRESH  # an instant of another clock (freezegun) is not
-        if future is not None and (fresh and future.exception() is None if future.done() else True):
-            return future
+        if host in _found:
+            since, asked = _found[host]
+            fresh = 0 <= now - since <= FRESH  # an instant of another clock (freezegun) is not
+            if not asked.done() or (fresh and asked.exception() is None):
+                return asked
         future = Future[Addresses]()
         _found[host] = (now, future)
     if not sys.is_finalizing():  # else a thread would never run, and starting it waits until it does

@@ -175,9 +175,7 @@ def _ours(request: httpx.Request) -> Request:
 
 
 def _answer(request: httpx.Request, outcome: Outcome) -> httpx.Response:
-    match outcome:
-        case Response(status, headers, body):
-            kept = {name: value for name, value in headers.items() if name not in CODED_HEADERS}
-            return httpx.Response(status, headers=kept, content=body, request=request)
-        case TransportError(kind, cause):
-            raise RAISED.get(kind, httpx.NetworkError)(str(cause), request=request) from cause
+    if isinstance(outcome, TransportError):
+        raise RAISED.get(outcome.kind, httpx.NetworkError)(str(outcome.cause), request=request) from outcome.cause
+    headers = {name: value for name, value in outcome.headers.items() if name not in CODED_HEADERS}
+    return httpx.Response(outcome.status, headers=headers, content=outcome.body, request=request)

@@ -124,8 +124,6 @@ class ResponseParser:
         if self.message_complete:
             return
         self.status = self._http.get_status_code()
-        if self._http.get_http_version() not in ("1.1", "1.0"):
-            raise ExchangeError("protocol", "expected HTTP/1.1, got another version")
         if self.status < 100 or self.status == 101:
             raise ExchangeError("protocol", f"expected a status from 200, got {self.status}")
         self.headers_complete = self.status >= 200
