@@ -32,7 +32,7 @@ from moengage_personalize import (
 )
 from moengage_personalize._policy import _fork as _forked
 from moengage_personalize._reporting import _schedule as schedules
-from moengage_personalize._reporting._reporter import BaseReporter
+from moengage_personalize._reporting._background import BaseReporter
 from moengage_personalize._reporting._schedule import FlushSchedule
 
 
