@@ -127,7 +127,10 @@ class AsyncReporter(BaseReporter):
         except RuntimeError:
             return  # without a loop there is no task; the next call in one starts it, or the end of the interpreter
         if self._steps is not None:
-            self._steps.close()  # what was in flight is queued again; the task, should it ever go on, ends
+            self._steps.close()  # what was in flight is queued again
+        if self._task is not None:
+            with suppress(RuntimeError):  # its loop is closed; else, should that ever run again, the task ends
+                self._task.get_loop().call_soon_threadsafe(self._task.cancel)
         self._steps, self._wake = self._schedule.steps(), asyncio.Event()
         self._task = loop.create_task(self._run(self._steps, self._wake), name=THREAD_NAME)
 
