@@ -26,6 +26,7 @@ from ._threads import SideBySide
 READ = 64 * 1024  # bytes
 PIECE = 16 * 1024  # bytes that are written at a time, and that the system takes of a request without a reader
 NEAR = 0.001  # seconds that a step may end before or after the deadline
+EARLY = 0.1  # seconds before the deadline that no socket times out
 
 
 class SyncConnection:
@@ -75,21 +76,20 @@ class SyncConnection:
     def receive(self, deadline: Deadline) -> Response:
         """Read until the response is whole, in one piece where it is small."""
         try:
-            while not self.http.receive_data(self._buffer[: self._read(deadline)]):
-                pass
+            whole = False
+            while not whole:
+                # At the deadline, what has come already is still taken: it may have come while another was read.
+                self._within(deadline.remaining())
+                whole = self.http.receive_data(self._buffer[: self._socket.recv_into(self._buffer, READ)])
+        except (TimeoutError, BlockingIOError, SSLWantReadError):
+            if deadline.remaining() > EARLY:
+                raise  # not the socket's: a signal handler may raise TimeoutError, too
+            return self.http.response(ExchangeError("timeout", "the deadline passed while reading"))
+        except OSError as error:
+            return self.http.response(self.http.connection_lost(error))
         except ExchangeError as error:
             return self.http.response(error)
         return self.http.response()
-
-    def _read(self, deadline: Deadline) -> int:
-        # At the deadline, what has come already is still taken: it may have come while another response was read.
-        self._within(deadline.remaining())
-        try:
-            return self._socket.recv_into(self._buffer, READ)
-        except (TimeoutError, BlockingIOError, SSLWantReadError) as error:
-            raise ExchangeError("timeout", "the deadline passed while reading") from error
-        except OSError as error:
-            raise self.http.connection_lost(error) from error
 
     def _within(self, seconds: float) -> None:
         if abs(seconds - self._seconds) > NEAR or not seconds:
