@@ -45,7 +45,8 @@ class Applied:
 def moved(applied: Applied, before: object) -> list[str]:
     """What has moved behind a reference since an earlier effective document, one line for each cause."""
     return [
-        f"{' '.join(map(str, place[1:]))} is now a $ref to {target}: {count} action(s) of the overlay follow it"
+        f"{' '.join(map(str, place)).removeprefix('paths ')} is now a $ref to {target}: "
+        f"{count} action(s) of the overlay follow it"
         for (place, target), count in applied.followed.items()
         if reference(_found(before, place)) != target
     ]

@@ -6,11 +6,13 @@ import asyncio
 import copy
 import json
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,7 @@ from regenerating import (
     listed,
     metadata,
     move_to_components,
+    operation,
     request,
     vendored,
 )
@@ -53,6 +56,14 @@ JSON = st.recursive(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """Overlay and companion are read once for all the documents here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "load_own", cache(reading.load_own))
+        yield
+
+
 def effective(document: Any) -> Any:
     return generate.effective(document, PROJECT).document
 
@@ -75,7 +86,12 @@ def test_an_edit_of_the_document_is_told_as_what_it_is(row: Row, full_effective:
     verdict = [*(lines or ["no change"]), *(f"does not fit: {misfit}" for misfit in misfits)]
     sys.stdout.write("\n  ".join([f"{row.name}:", *verdict]) + "\n")
     assert sorted(lines) == sorted(row.lines)
-    assert sorted(misfit.partition(": expected")[0] for misfit in misfits) == sorted(row.misfits)
+    assert sorted(map(constant, misfits)) == sorted(row.misfits)
+
+
+def constant(misfit: str) -> str:
+    """The constant that a misfit names, without its module."""
+    return re.sub(r"^\w+(\.|: )", "", misfit.partition(": expected ")[0])
 
 
 def test_there_are_fifty_edits_and_each_has_a_name_of_its_own() -> None:
@@ -110,10 +126,11 @@ def test_each_row_of_the_contract_can_fail(fact: Fact, full_effective: Any) -> N
 
 def test_a_misfit_names_the_constant_the_place_and_both_values() -> None:
     new = effective(edited(full(), lambda document: request(document)["experience_key"].update(maxItems=10)))
-    assert contract.misfits(new, FACTS) == [
-        "_question.KEYS_PER_REQUEST: expected 25 at $.paths['/experiences/fetch'].post.requestBody"
+    (misfit,) = contract.misfits(new, FACTS)
+    assert misfit.partition(".")[2] == (
+        "KEYS_PER_REQUEST: expected 25 at $.paths['/experiences/fetch'].post.requestBody"
         ".content['application/json'].schema.properties.experience_key.maxItems, got 10"
-    ]
+    )
 
 
 def test_a_place_that_is_gone_is_nothing() -> None:
@@ -302,7 +319,7 @@ def test_the_companion_gives_way_but_for_names_and_what_a_request_needs() -> Non
     document = {"paths": {"/x": {"post": {"requestBody": theirs}}}, "components": {"schemas": {"X": schema}}}
     merged = companion.merge(document, ours)
     assert merged["paths"] == {
-        "/x": {"post": {"requestBody": theirs}},
+        "/x": {"post": {"operationId": "x", "requestBody": theirs}},
         "/y": {"x-described-by": "spec/companion.yaml", "get": {}},
     }
     assert merged["components"]["schemas"]["X"] == schema | {"title": "X", "required": ["b", "a"]} | {
@@ -548,6 +565,14 @@ def test_a_change_breaks_what_is_sent_or_what_is_answered(old: Any, new: Any, se
 )
 def test_the_same_said_in_another_way_is_no_change(old: Any, new: Any) -> None:
     assert told(edition(request=old), edition(request=new)) == []
+
+
+def test_what_names_generated_functions_and_modules_is_told() -> None:
+    old = edition(operation={"operationId": "a", "tags": ["A"]})
+    assert told(old, edition(operation={"operationId": "b"})) == [
+        ("breaking", "operationId a -> b, after which the function is named"),
+        ("breaking", "tag A -> default, after which the import path is named"),
+    ]
 
 
 def test_references_wording_and_order_are_no_change() -> None:
@@ -945,6 +970,12 @@ def test_whatever_fails_in_a_step_is_a_failure_of_that_step(error: Exception, re
 
 
 def test_the_validator_cannot_fetch_what_a_document_names() -> None:
-    document = edited(vendored(), lambda document: experience(document).update(x={"$ref": "http://127.0.0.1:1/"}))
-    with pytest.raises(StepFailed, match=r"expected a document that refers to nothing outside, got 'http://127"):
-        generate._validate(document)
+    def edit(document: Any) -> None:
+        operation(document)["responses"]["404"] = {"$ref": "http://127.0.0.1:1/"}
+
+    with pytest.raises(StepFailed, match="validate: Unresolvable: http://") as caught, step("validate"):
+        generate._validate(edited(vendored(), edit))
+    reasons: list[BaseException | None] = [caught.value]
+    while reasons[-1] is not None:
+        reasons.append(reasons[-1].__cause__)
+    assert "expected a document that refers to nothing outside" in str(reasons[-2])

@@ -106,8 +106,8 @@ class InProcessTransport:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
-    def perform(self, send: Request) -> Outcome:
-        return self.perform_all([send])[0]
+    def perform(self, request: Request) -> Outcome:
+        return self.perform_all([request])[0]
 
     def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
         answered = [self._answer(request) for request in requests]
@@ -126,8 +126,8 @@ class AsyncInProcessTransport:
     def __init__(self, answer: Answer) -> None:
         self._answer = answer
 
-    async def perform(self, send: Request) -> Outcome:
-        outcome, delay = self._answer(send)
+    async def perform(self, request: Request) -> Outcome:
+        outcome, delay = self._answer(request)
         await asyncio.sleep(delay)
         return outcome
 
