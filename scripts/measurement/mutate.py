@@ -39,7 +39,7 @@ MODULES = {
     "_policy/_retry": "unit/test_policy.py unit/test_call.py",
     "_transport/_body": "transport/test_parser.py",
     "_transport/_parser": "transport/test_parser.py",
-    "_reporting/_batches": "events/test_events.py events/test_reporter.py",
+    "_reporting/_delivery": "events/test_events.py events/test_reporter.py",
     "_reporting/_outbox": "events/test_schedule.py events/test_reporter.py",
     "_reporting/_schedule": "events/test_schedule.py",
 }

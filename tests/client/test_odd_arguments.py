@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -110,7 +111,10 @@ def test_a_page_raises_nothing(face: Face, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_the_other_operations_raise_only_errors_of_the_tree(face: Face, name: str) -> None:
+def test_the_other_operations_raise_only_errors_of_the_tree(
+    face: Face, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where a spool may be made
     with serving(answers(200, {"metadata": {"experiences": []}})) as server:
         client = face.client(base_url=server.base_url, timeout=5)
         calls: list[Callable[[], Any]] = [

@@ -14,7 +14,8 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -86,22 +87,74 @@ def code(folder: Path) -> str:
     return whole.hexdigest()
 
 
-@pytest.fixture(scope="session")
-def mypy_seed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy_of_the_project(tree: Path, *, scripts: bool = False) -> Path:
+    """What the command works on; the wrapper is only read, and linked."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    for name in ("spec", "generated", *(["scripts/regeneration"] if scripts else [])):
+        shutil.copytree(ROOT / name, tree / name, ignore=ignored)
+    if scripts:
+        shutil.copy(ROOT / "scripts" / "regenerate", tree / "scripts")
+    (tree / "wrapper").symlink_to(ROOT / "wrapper")
+    shutil.copy(ROOT / "pyproject.toml", tree)
+    return tree
+
+
+@frozen
+class Background:
+    """What takes seconds and runs beside the tests of this module, in its order."""
+
+    mypy_seed: Future[Path]
     """What mypy keeps of the libraries, made once."""
-    seed = tmp_path_factory.mktemp("mypy") / "seed"
-    assert TYPE_ERRORS(PROJECT, PROJECT.generated, seed) == []
-    return seed
+    new_edition: Future[EndToEnd]
+    in_step: Future[EndToEnd]
+
+
+@frozen
+class EndToEnd:
+    """A run of the command as a process."""
+
+    done: subprocess.CompletedProcess[str]
+    before: dict[str, bytes]
+    after: dict[str, bytes]
+    left: list[Path]
+
+
+@pytest.fixture(scope="module")
+def background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
+    folder = tmp_path_factory.mktemp("background")
+    pool = ThreadPoolExecutor(1)
+
+    def seed() -> Path:
+        assert TYPE_ERRORS(PROJECT, PROJECT.generated, folder / "seed") == []
+        return folder / "seed"
+
+    def end_to_end(name: str, *arguments: object, gone: str = "", **environment: str) -> EndToEnd:
+        tree = copy_of_the_project(folder / name, scripts=True)
+        before = contents(tree)
+        if gone:
+            shutil.rmtree(tree / gone)
+        done = process(tree, *arguments, **environment)
+        return EndToEnd(done, before, contents(tree), list(tree.glob(".regenerate-*")))
+
+    page = folder / "fetch-experience.md"
+    page.write_bytes(PAGE)
+    yield Background(
+        pool.submit(seed),
+        pool.submit(end_to_end, "new", "--from", page, gone="generated", PATH="", LC_ALL="C"),
+        pool.submit(end_to_end, "step", "--check"),
+    )
+    pool.shutdown(cancel_futures=True)
 
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    tree = tmp_path / "tree"
-    for name in ("spec", "generated"):
-        shutil.copytree(ROOT / name, tree / name, ignore=shutil.ignore_patterns("__pycache__"))
-    (tree / "wrapper").symlink_to(ROOT / "wrapper")
-    shutil.copy(ROOT / "pyproject.toml", tree)
-    return tree
+    return copy_of_the_project(tmp_path / "tree")
+
+
+@pytest.fixture
+def tree_with_scripts(tmp_path: Path) -> Path:
+    """The copy with the command itself, for a process."""
+    return copy_of_the_project(tmp_path / "tree", scripts=True)
 
 
 @pytest.fixture
@@ -113,21 +166,11 @@ def wrapper(tree: Path) -> Path:
 
 
 @pytest.fixture
-def tree_with_scripts(tree: Path) -> Path:
-    """The copy with the command itself, for a process."""
-    (tree / "scripts").mkdir()
-    shutil.copy(ROOT / "scripts" / "regenerate", tree / "scripts")
-    ignored = shutil.ignore_patterns("__pycache__")
-    shutil.copytree(ROOT / "scripts" / "regeneration", tree / "scripts" / "regeneration", ignore=ignored)
-    return tree
-
-
-@pytest.fixture
 def regenerate(
     tree: Path,
     kept: Path,
     answers: dict[tuple[object, ...], Any],
-    request: pytest.FixtureRequest,
+    background: Background,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Run:
@@ -144,7 +187,7 @@ def regenerate(
             key = ask.__name__, code(package), code(project.wrapper)
             if key not in answers:
                 for place in cache:
-                    shutil.copytree(request.getfixturevalue("mypy_seed"), place)
+                    shutil.copytree(background.mypy_seed.result(), place)
                 answers[key] = ask(project, package, *cache)
             return answers[key]
 
@@ -185,69 +228,12 @@ def process(tree: Path, *arguments: object, **environment: str) -> subprocess.Co
     return subprocess.run(run, env=given, capture_output=True, text=True, check=False, cwd=tree.parent)
 
 
-# From end to end, as a process.
-
-
-def test_a_new_edition_goes_in_from_a_page_and_nothing_on_the_path_is_needed(tree_with_scripts: Path) -> None:
-    """Document, overlay, generator, ruff, mypy and the move, on a copy whose generated/ is gone, without a PATH."""
-    page = tree_with_scripts.parent / "fetch-experience.md"
-    page.write_bytes(PAGE)
-    before = contents(tree_with_scripts)
-    shutil.rmtree(tree_with_scripts / "generated")
-    done = process(tree_with_scripts, "--from", page, PATH="", LC_ALL="C")
-    assert (done.returncode, done.stderr) == (0, "")
-    assert done.stdout.startswith(
-        f"read fetch-experience.md: {len(VENDORED):,} bytes, sha256 {RECORDED['sha256']}\nchanges: unknown"
-    )
-    assert done.stdout.endswith("wrapper: fits, in its types and in its contract\n")
-    assert contents(tree_with_scripts) == before
-    assert not list(tree_with_scripts.glob(".regenerate-*"))
-
-
-def test_what_is_generated_is_in_step(tree_with_scripts: Path) -> None:
-    """--check builds the same bytes, changes nothing and says so."""
-    done = process(tree_with_scripts, "--check")
-    assert (done.returncode, done.stdout, done.stderr) == (0, "generated: 0 file(s) drifted\n", "")
-
-
 # The source.
 
 
 def test_the_vendored_document_is_the_one_that_is_recorded() -> None:
     assert hashlib.sha256(VENDORED).hexdigest() == RECORDED["sha256"]
     assert moving.digest(PROJECT.generated) == RECORDED["generated"]
-
-
-@pytest.mark.parametrize("page", [PAGE, PAGE.replace(b"````", b"~~~~"), VENDORED], ids=["fenced", "tildes", "itself"])
-def test_the_published_page_is_a_source(tree: Path, regenerate: Run, page: bytes) -> None:
-    before = contents(tree)
-    source = tree.parent / "fetch-experience.md"
-    source.write_bytes(page)
-    done = regenerate("--from", source)
-    read = f"read fetch-experience.md: {len(VENDORED):,} bytes, sha256 {RECORDED['sha256']}\n"
-    assert done == Done(0, f"{read}changes: none that a caller meets\n{FITS}", "")
-    assert contents(tree) == before
-
-
-def test_a_new_edition_is_recorded(tree: Path, regenerate: Run) -> None:
-    source = tree.parent / "page.md"
-    source.write_bytes(PAGE.replace(b"MoEngage API Server", b"Server"))
-    assert regenerate("--from", source).returncode == 0
-    document = (tree / "spec" / "personalize-experience.yaml").read_bytes()
-    assert document == VENDORED.replace(b"MoEngage API Server", b"Server")
-    recorded = tomllib.loads((tree / "spec" / "SOURCE.toml").read_text("utf-8"))
-    assert (recorded["source"], recorded["sha256"]) == ("page.md", hashlib.sha256(document).hexdigest())
-    assert recorded["generated"] == moving.digest(Project(tree).generated)
-    assert regenerate("--check").returncode == 0
-    assert regenerate() == Done(0, FITS, "")
-
-
-def test_a_file_whose_name_is_no_text_is_a_source(tree: Path, regenerate: Run) -> None:
-    source = os.fsdecode(os.fsencode(tree.parent) + b"/\xff.md")
-    Path(source).write_bytes(PAGE.replace(b"MoEngage API Server", b"Server"))
-    assert regenerate("--from", source).returncode == 0
-    recorded = tomllib.loads((tree / "spec" / "SOURCE.toml").read_text("utf-8"))
-    assert recorded["source"] == "\N{REPLACEMENT CHARACTER}.md"
 
 
 BROKEN = {
@@ -295,155 +281,6 @@ def test_no_source_is_an_error(tree: Path, regenerate: Run) -> None:
     done = regenerate("--from", "")
     reason = "expected a file or an http(s) address, got an empty text"
     assert done == Done(1, "", f"regenerate: failed at read: {reason}\n{UNCHANGED}")
-
-
-# Editions that go through.
-
-
-def combined(document: Any) -> None:
-    """Everything at once that may come and breaks nobody."""
-    document["info"]["description"] = "Another text."
-    operation(document)["description"] = 'With "quotes", \\backslashes and \'\'\'three\'\'\' """quotes""".'
-    experience(document)["priority"] = {"type": "integer"}
-    experience(document)["channel"] = {"type": "string", "enum": ["web", "app"]}
-    context(document)["type"]["enum"].append("App Personalization")
-    context(document)["served_at"] = {"type": "string", "format": "date-time"}
-    variable(document)["data_type"]["enum"].append("array")
-    event(document)["attributes"]["properties"]["type"]["enum"].append("App Personalization")
-    schema = operation(document)["requestBody"]["content"]["application/json"]["schema"]
-    schema["additionalProperties"] = {"type": "string"}
-    turned = backwards(document)
-    document.clear()
-    document.update(turned)
-
-
-def backwards(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: backwards(value) for key, value in reversed(node.items())}
-    return [backwards(item) for item in node] if isinstance(node, list) else node
-
-
-def as_published(document: Any) -> None:
-    """Other names and tags than ours, a schema under components, and nothing of an event required."""
-    events(document).update(operationId="trackExperienceEvents", tags=["Tracking"], summary="Track Experience Events")
-    media = events(document)["requestBody"]["content"]["application/json"]
-    document["components"]["schemas"]["TrackEvents"] = without_required(media["schema"])
-    media["schema"] = {"$ref": "#/components/schemas/TrackEvents"}
-
-
-def without_required(node: Any) -> Any:
-    if isinstance(node, dict):
-        return {key: without_required(value) for key, value in node.items() if key != "required"}
-    return [without_required(item) for item in node] if isinstance(node, list) else node
-
-
-CALL = """if True:
-    import sys
-    from datetime import UTC, datetime
-    import moengage_personalize, moengage_personalize_api
-    from moengage_personalize import InSession, PersonalizeClient, sandbox, events
-    for package in (moengage_personalize, moengage_personalize_api):
-        assert package.__file__.startswith(sys.argv[1]), package.__file__
-    session = InSession(at=datetime(2026, 11, 23, 14, tzinfo=UTC), attributes={"utm_medium": "email"})
-    with sandbox.serve() as url, PersonalizeClient(sandbox.WORKSPACE_ID, sandbox.API_KEY, base_url=url) as client:
-        got = client.fetch(customer_id="user_8821", user_identifiers={"u_em": "a@b.c"}, in_session=session)
-        banner = got["homepage-banner"]
-        context = {**banner.context, "type": "Another Personalization"}
-        client.report_events([events.clicked(context, customer_id="user_8821", element="Buy")])
-        print(sorted(got), banner["Title"], len(banner.context), len(client.metadata(["Active"])))
-"""
-
-
-@pytest.mark.parametrize("edit", [combined, as_published], ids=lambda edit: edit.__name__)
-def test_a_harmless_edition_goes_through_without_touching_the_wrapper(
-    tree: Path, regenerate: Run, edit: Callable[[Any], None]
-) -> None:
-    """It fits, and client and sandbox of the copy speak to one another, with a type of context that nobody knows."""
-    done = regenerate("--from", write(tree, edited(full(), edit)))
-    assert (done.returncode, done.stderr) == (0, ""), done.stdout
-    assert done.stdout.endswith("wrapper: fits, in its types and in its contract\n")
-    assert regenerate("--check").returncode == 0
-    environment = os.environ | {"PYTHONPATH": f"{tree}/generated:{tree}/wrapper", "PYTHONDONTWRITEBYTECODE": "1"}
-    run = [sys.executable, "-c", CALL, str(tree)]
-    called = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
-    assert called.stdout == (
-        "['cart-upsell', 'email-landing-banner', 'homepage-banner', 'promo-strip'] "
-        "Free shipping on orders over ₹999 8 4\n"
-    ), called.stderr
-
-
-def test_what_the_companion_requires_of_an_event_is_required_of_the_document_s_own(tree: Path, regenerate: Run) -> None:
-    assert regenerate("--from", write(tree, edited(full(), as_published))).returncode == 0
-    models = Project(tree).generated / "models"
-    assert "    customer_id: str\n" in (models / "event_element.py").read_text("utf-8")
-    assert "    moe_event_uuid: str\n" in (models / "event_action.py").read_text("utf-8")
-    events_module = Project(tree).generated / "api" / "events" / "report_experience_events.py"
-    assert "Track Experience Events" in events_module.read_text("utf-8")
-
-
-def test_an_edition_whose_schemas_moved_goes_through_with_one_line_a_cause(tree: Path, regenerate: Run) -> None:
-    assert regenerate("--from", write(tree, vendored())).returncode == 0
-    before = contents(tree)
-    done = regenerate("--from", write(tree, edited(vendored(), move_to_components)))
-    assert (done.returncode, done.stderr) == (0, ""), done.stderr
-    notes = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
-    assert [note.partition(" is now a $ref to ")[2] for note in notes] == [
-        "#/components/schemas/Request: 6 action(s) of the overlay follow it",
-        "#/components/schemas/Day: 1 action(s) of the overlay follow it",
-        "#/components/schemas/Answer: 8 action(s) of the overlay follow it",
-    ]
-    assert "changes: none that a caller meets\n" in done.stdout
-    changed = {name for name, content in contents(tree).items() if content != before[name]}
-    code = {name for name in changed if name.endswith(".py")}
-    assert not {name for name in code if "/models/" not in name}, code
-
-
-# Editions that do not.
-
-
-def test_a_tag_that_moves_what_the_wrapper_imports_is_told(tree: Path, regenerate: Run) -> None:
-    def edit(document: Any) -> None:
-        operation(document)["tags"] = ["Personalize"]
-
-    done = regenerate("--from", write(tree, edited(vendored(), edit)))
-    assert (done.returncode, done.stderr) == (3, "")
-    assert "  POST /experiences/fetch: tag Experiences -> Personalize, after which the import path is named\n" in (
-        done.stdout
-    )
-    misfits = done.stdout.partition("wrapper: does not fit here\n")[2]
-    assert "import" in misfits.splitlines()[0]
-    assert "moengage_personalize_api.api.experiences" in misfits
-    assert "the wrapper cannot be imported over this package, and its contract not be read: ImportError" in misfits
-    assert regenerate("--check").returncode == 0  # it went in
-
-
-def contradicting(document: Any) -> None:
-    """A name and a number that the wrapper knows by heart, and a value that would be markup in a pull request."""
-    rename(variable(document), "data_type", "dataType")
-    request(document)["experience_key"]["maxItems"] = 10
-    context(document)["type"]["enum"].append("```\n<script>")
-
-
-def test_a_name_and_a_number_that_changed_are_told_with_place_and_both_values(tree: Path, regenerate: Run) -> None:
-    done = regenerate("--dry-run", "--from", write(tree, edited(vendored(), contradicting)))
-    misfits = done.stdout.partition("wrapper: does not fit here\n")[2].splitlines()
-    assert done.returncode == 3
-    assert any(
-        line.startswith("  _question.KEYS_PER_REQUEST: expected 25 at $.") and line.endswith("maxItems, got 10")
-        for line in misfits
-    )
-    (names,) = (line for line in misfits if line.startswith("  _wire.VALUE, DATA_TYPE: "))
-    assert "expected the fields ['value', 'data_type'] at $." in names
-    assert names.endswith("got ['dataType', 'value']")
-
-
-def test_a_correction_that_upstream_made_itself_is_noticed(tree: Path, regenerate: Run) -> None:
-    document = vendored()
-    request(document)["identifiers"]["properties"]["user_identifiers"]["type"] = "object"
-    done = regenerate("--from", write(tree, document))
-    assert done.returncode == 1
-    assert "Drop the type of user_identifiers" in done.stderr
-    assert "expected to replace 'string', got 'object'" in done.stderr
 
 
 def mixed_enum() -> Any:
@@ -547,6 +384,181 @@ def test_an_environment_that_is_a_link_does_not_start_itself_for_ever(tree_with_
     assert done.returncode == 0
 
 
+# Editions that go through.
+
+
+@pytest.mark.parametrize("page", [PAGE, PAGE.replace(b"````", b"~~~~"), VENDORED], ids=["fenced", "tildes", "itself"])
+def test_the_published_page_is_a_source(tree: Path, regenerate: Run, page: bytes) -> None:
+    before = contents(tree)
+    source = tree.parent / "fetch-experience.md"
+    source.write_bytes(page)
+    done = regenerate("--from", source)
+    read = f"read fetch-experience.md: {len(VENDORED):,} bytes, sha256 {RECORDED['sha256']}\n"
+    assert done == Done(0, f"{read}changes: none that a caller meets\n{FITS}", "")
+    assert contents(tree) == before
+
+
+def test_a_new_edition_is_recorded(tree: Path, regenerate: Run) -> None:
+    source = write(tree, vendored())
+    assert regenerate("--from", source).returncode == 0
+    document = (tree / "spec" / "personalize-experience.yaml").read_bytes()
+    assert document == source.read_bytes()
+    recorded = tomllib.loads((tree / "spec" / "SOURCE.toml").read_text("utf-8"))
+    assert (recorded["source"], recorded["sha256"]) == ("edition.json", hashlib.sha256(document).hexdigest())
+    assert recorded["generated"] == moving.digest(Project(tree).generated)
+    assert regenerate("--check").returncode == 0
+    assert regenerate() == Done(0, FITS, "")
+
+
+def test_a_file_whose_name_is_no_text_is_a_source(tree: Path, regenerate: Run) -> None:
+    source = os.fsdecode(os.fsencode(tree.parent) + b"/\xff.json")
+    write(tree, vendored()).rename(source)
+    assert regenerate("--from", source).returncode == 0
+    recorded = tomllib.loads((tree / "spec" / "SOURCE.toml").read_text("utf-8"))
+    assert recorded["source"] == "\N{REPLACEMENT CHARACTER}.json"
+
+
+def harmless(document: Any) -> None:
+    """Everything at once that may come and breaks nobody."""
+    document["info"]["description"] = "Another text."
+    operation(document)["description"] = 'With "quotes", \\backslashes and \'\'\'three\'\'\' """quotes""".'
+    experience(document)["priority"] = {"type": "integer"}
+    experience(document)["channel"] = {"type": "string", "enum": ["web", "app"]}
+    context(document)["type"]["enum"].append("App Personalization")
+    context(document)["served_at"] = {"type": "string", "format": "date-time"}
+    variable(document)["data_type"]["enum"].append("array")
+    event(document)["attributes"]["properties"]["type"]["enum"].append("App Personalization")
+    schema = operation(document)["requestBody"]["content"]["application/json"]["schema"]
+    schema["additionalProperties"] = {"type": "string"}
+    as_published(document)
+    turned = backwards(document)
+    document.clear()
+    document.update(turned)
+
+
+def backwards(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: backwards(value) for key, value in reversed(node.items())}
+    return [backwards(item) for item in node] if isinstance(node, list) else node
+
+
+def as_published(document: Any) -> None:
+    """Other names and tags than ours, a schema under components, and nothing of an event required."""
+    events(document).update(operationId="trackExperienceEvents", tags=["Tracking"], summary="Track Experience Events")
+    media = events(document)["requestBody"]["content"]["application/json"]
+    document["components"]["schemas"]["TrackEvents"] = without_required(media["schema"])
+    media["schema"] = {"$ref": "#/components/schemas/TrackEvents"}
+
+
+def without_required(node: Any) -> Any:
+    if isinstance(node, dict):
+        return {key: without_required(value) for key, value in node.items() if key != "required"}
+    return [without_required(item) for item in node] if isinstance(node, list) else node
+
+
+CALL = """if True:
+    import sys
+    from datetime import UTC, datetime
+    import moengage_personalize, moengage_personalize_api
+    from moengage_personalize import InSession, PersonalizeClient, sandbox, events
+    for package in (moengage_personalize, moengage_personalize_api):
+        assert package.__file__.startswith(sys.argv[1]), package.__file__
+    session = InSession(at=datetime(2026, 11, 23, 14, tzinfo=UTC), attributes={"utm_medium": "email"})
+    with sandbox.serve() as url, PersonalizeClient(sandbox.WORKSPACE_ID, sandbox.API_KEY, base_url=url) as client:
+        got = client.fetch(customer_id="user_8821", user_identifiers={"u_em": "a@b.c"}, in_session=session)
+        banner = got["homepage-banner"]
+        context = {**banner.context, "type": "Another Personalization"}
+        client.report_events([events.clicked(context, customer_id="user_8821", element="Buy")])
+        print(sorted(got), banner["Title"], len(banner.context), len(client.metadata(["Active"])))
+"""
+
+
+def test_a_harmless_edition_goes_through_without_touching_the_wrapper(tree: Path, regenerate: Run) -> None:
+    """It fits, and client and sandbox of the copy speak to one another, with a type of context that nobody knows."""
+    done = regenerate("--from", write(tree, edited(full(), harmless)))
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout
+    assert done.stdout.endswith("wrapper: fits, in its types and in its contract\n")
+    assert regenerate("--check").returncode == 0
+    environment = os.environ | {"PYTHONPATH": f"{tree}/generated:{tree}/wrapper", "PYTHONDONTWRITEBYTECODE": "1"}
+    run = [sys.executable, "-c", CALL, str(tree)]
+    called = subprocess.run(run, env=environment, capture_output=True, text=True, check=False)
+    assert called.stdout == (
+        "['cart-upsell', 'email-landing-banner', 'homepage-banner', 'promo-strip'] "
+        "Free shipping on orders over ₹999 8 4\n"
+    ), called.stderr
+
+
+def test_what_the_companion_requires_of_an_event_is_required_of_the_document_s_own(tree: Path, regenerate: Run) -> None:
+    assert regenerate("--from", write(tree, edited(full(), harmless))).returncode == 0
+    models = Project(tree).generated / "models"
+    assert "    customer_id: str\n" in (models / "event_element.py").read_text("utf-8")
+    assert "    moe_event_uuid: str\n" in (models / "event_action.py").read_text("utf-8")
+    events_module = Project(tree).generated / "api" / "events" / "report_experience_events.py"
+    assert "Track Experience Events" in events_module.read_text("utf-8")
+
+
+def test_an_edition_whose_schemas_moved_goes_through_with_one_line_a_cause(tree: Path, regenerate: Run) -> None:
+    assert regenerate("--from", write(tree, vendored())).returncode == 0
+    before = contents(tree)
+    done = regenerate("--from", write(tree, edited(vendored(), move_to_components)))
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    notes = [line for line in done.stdout.splitlines() if line.startswith("note: ")]
+    assert [note.partition(" is now a $ref to ")[2] for note in notes] == [
+        "#/components/schemas/Request: 6 action(s) of the overlay follow it",
+        "#/components/schemas/Day: 1 action(s) of the overlay follow it",
+        "#/components/schemas/Answer: 8 action(s) of the overlay follow it",
+    ]
+    assert "changes: none that a caller meets\n" in done.stdout
+    changed = {name for name, content in contents(tree).items() if content != before[name]}
+    code = {name for name in changed if name.endswith(".py")}
+    assert not {name for name in code if "/models/" not in name}, code
+
+
+# Editions that do not.
+
+
+def test_a_tag_that_moves_what_the_wrapper_imports_is_told(tree: Path, regenerate: Run) -> None:
+    def edit(document: Any) -> None:
+        operation(document)["tags"] = ["Personalize"]
+
+    done = regenerate("--from", write(tree, edited(vendored(), edit)))
+    assert (done.returncode, done.stderr) == (3, "")
+    assert "  POST /experiences/fetch: tag Experiences -> Personalize, after which the import path is named\n" in (
+        done.stdout
+    )
+    misfits = done.stdout.partition("wrapper: does not fit here\n")[2]
+    assert "import" in misfits.splitlines()[0]
+    assert "moengage_personalize_api.api.experiences" in misfits
+    assert "the wrapper cannot be imported over this package, and its contract not be read: ImportError" in misfits
+    assert regenerate("--check").returncode == 0  # it went in
+
+
+def contradicting(document: Any) -> None:
+    """A name and a number that the wrapper knows by heart, and a value that would be markup in a pull request."""
+    rename(variable(document), "data_type", "dataType")
+    request(document)["experience_key"]["maxItems"] = 10
+    context(document)["type"]["enum"].append("```\n<script>")
+
+
+def test_a_name_and_a_number_that_changed_are_told_with_place_and_both_values(tree: Path, regenerate: Run) -> None:
+    done = regenerate("--dry-run", "--from", write(tree, edited(vendored(), contradicting)))
+    misfits = done.stdout.partition("wrapper: does not fit here\n")[2].splitlines()
+    assert done.returncode == 3
+    assert any("KEYS_PER_REQUEST: expected 25 at $." in line and line.endswith("maxItems, got 10") for line in misfits)
+    (names,) = (line for line in misfits if "VALUE, DATA_TYPE: " in line)
+    assert "expected the fields ['value', 'data_type'] at $." in names
+    assert names.endswith("got ['dataType', 'value']")
+
+
+def test_a_correction_that_upstream_made_itself_is_noticed(tree: Path, regenerate: Run) -> None:
+    document = vendored()
+    request(document)["identifiers"]["properties"]["user_identifiers"]["type"] = "object"
+    done = regenerate("--from", write(tree, document))
+    assert done.returncode == 1
+    assert "Drop the type of user_identifiers" in done.stderr
+    assert "expected to replace 'string', got 'object'" in done.stderr
+
+
 # Drift, local changes, and runs that end early.
 
 
@@ -607,7 +619,7 @@ def test_a_document_that_was_edited_by_hand_is_said(tree: Path, regenerate: Run)
 
 def test_a_dry_run_does_all_but_the_move(tree: Path, regenerate: Run) -> None:
     before = contents(tree)
-    done = regenerate("--dry-run", "--from", write(tree, edited(full(), combined)))
+    done = regenerate("--dry-run", "--from", write(tree, edited(full(), harmless)))
     assert done.returncode == 0
     assert "data_type a new value may arrive: 'array'\n" in done.stdout
     assert done.stdout.endswith("wrapper: fits, in its types and in its contract\n")
@@ -662,7 +674,7 @@ def test_a_contract_that_contradicts_the_vendored_document_is_told(wrapper: Path
     contract.write_text(contract.read_text("utf-8").replace('"includes", "basic"', '"includes", "digest"'), "utf-8")
     done = regenerate()
     assert done.returncode == 3
-    assert done.stdout.count("_settings.Credentials: expected 'digest' at $.paths") == 3
+    assert done.stdout.count("Credentials: expected 'digest' at $.paths") == 3
 
 
 def test_a_mypy_that_is_missing_or_dies_is_a_failed_step(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -688,8 +700,8 @@ def test_a_wrapper_that_cannot_be_read_for_another_reason_is_a_failed_step(wrapp
 
 
 def test_a_report_is_json_for_a_program(tree: Path, regenerate: Run) -> None:
-    regenerate("--from", write(tree, edited(full(), as_published)))
-    done = regenerate("--dry-run", "--report", "json", "--from", write(tree, edited(full(), combined)))
+    regenerate("--from", write(tree, vendored()))
+    done = regenerate("--dry-run", "--report", "json", "--from", write(tree, edited(full(), harmless)))
     told = json.loads(done.stdout)
     assert (told["source"], told["fits"], told["misfits"]) == ("edition.json", True, [])
     assert {change["level"] for change in told["changes"]} == {"breaking", "warning", "info"}
@@ -703,8 +715,9 @@ def test_a_report_is_markdown_for_a_pull_request(tree: Path, regenerate: Run) ->
     document = write(tree, edited(vendored(), contradicting))
     done = regenerate("--dry-run", "--report", "markdown", "--from", document)
     assert done.stdout.startswith("## The API's document has changed\n")
-    assert "**The wrapper does not fit**\n\n- `` _question.KEYS_PER_REQUEST: expected 25 at" in done.stdout
-    assert "\n### Breaking: a caller has to change something\n\n- `` POST /experiences/fetch: request" in done.stdout
+    assert "**The wrapper does not fit**\n\n- `` " in done.stdout
+    assert "KEYS_PER_REQUEST: expected 25 at" in done.stdout
+    assert "\n### Breaking: a caller has to change something\n\n- `` " in done.stdout
     assert "a new value may arrive: ''''\\n<script>' ``\n" in done.stdout
     assert "### Proposed for wrapper/CHANGELOG.md\n\n````markdown\n### Changed\n" in done.stdout
 
@@ -714,7 +727,29 @@ def test_an_entry_for_the_changelog_is_proposed(tree: Path, regenerate: Run) -> 
     done = regenerate("--dry-run", "--from", write(tree, vendored()))
     assert "changes: none" in done.stdout
     assert "CHANGELOG" not in done.stdout
-    done = regenerate("--dry-run", "--from", write(tree, edited(full(), combined)))
+    done = regenerate("--dry-run", "--from", write(tree, edited(full(), harmless)))
     entry = done.stdout.partition("proposed for wrapper/CHANGELOG.md:\n")[2]
     assert entry.startswith("  ### Changed\n  \n  - The API's document as it was published on 20")
     assert "addition(s) that a caller need not know of\n" in entry
+
+
+# From end to end, as a process.
+
+
+def test_a_new_edition_goes_in_from_a_page_and_nothing_on_the_path_is_needed(background: Background) -> None:
+    """Document, overlay, generator, ruff, mypy and the move, on a copy whose generated/ is gone, without a PATH."""
+    ran = background.new_edition.result()
+    assert (ran.done.returncode, ran.done.stderr) == (0, "")
+    assert ran.done.stdout.startswith(
+        f"read fetch-experience.md: {len(VENDORED):,} bytes, sha256 {RECORDED['sha256']}\nchanges: unknown"
+    )
+    assert ran.done.stdout.endswith("wrapper: fits, in its types and in its contract\n")
+    assert ran.after == ran.before
+    assert ran.left == []
+
+
+def test_what_is_generated_is_in_step(background: Background) -> None:
+    """--check builds the same bytes, changes nothing and says so."""
+    ran = background.in_step.result()
+    assert (ran.done.returncode, ran.done.stdout, ran.done.stderr) == (0, "generated: 0 file(s) drifted\n", "")
+    assert (ran.after, ran.left) == (ran.before, [])

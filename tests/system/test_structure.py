@@ -164,7 +164,7 @@ def test_the_top_level_holds_what_the_design_allows() -> None:
 
 
 def test_an_sdist_builds_and_tests_itself(tmp_path: Path) -> None:
-    """Unpacked, it makes the checkout's wheel, its unit tests run, and results of benchmarks are not in it."""
+    """Unpacked, it makes the wheel that the checkout makes, and its unit tests run; it has no results of benchmarks."""
     made, again = tmp_path / "made", tmp_path / "again"
     build = [sys.executable, "-m", "hatchling", "build", "--directory"]
     subprocess.run([*build, str(made)], cwd=ROOT, check=True, capture_output=True)
@@ -174,7 +174,11 @@ def test_an_sdist_builds_and_tests_itself(tmp_path: Path) -> None:
     unpacked = tmp_path / archive.name.removesuffix(".tar.gz")
     assert not (unpacked / "scripts" / "bench-results").exists()
     subprocess.run([*build, str(again), "--target", "wheel"], cwd=unpacked, check=True, capture_output=True)
-    names = [sorted(zipfile.ZipFile(wheel).namelist()) for folder in (made, again) for wheel in folder.glob("*.whl")]
+    names: list[list[str]] = []
+    for wheel in (*made.glob("*.whl"), *again.glob("*.whl")):
+        with zipfile.ZipFile(wheel) as packed_wheel:
+            names.append(sorted(packed_wheel.namelist()))
+    assert len(names) == 2
     assert names[0] == names[1]
     environment = os.environ | {"PYTHONPATH": f"{unpacked / 'wrapper'}:{unpacked / 'generated'}"}
     run = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_settings.py"]

@@ -59,6 +59,36 @@ class InSession:
         keep("user_agent", _header("user_agent", user_agent))
         keep("attributes", {} if attributes is None else _attributes(attributes))
 
+    @classmethod
+    @redact_traceback
+    def from_asgi(
+        cls, scope: Mapping[str, Any], *, query: str | Iterable[str] = ("utm_*",), referrer: str | None = None
+    ) -> Self:
+        """Take what an ASGI scope tells of the visit, and the time; whatever a visitor has sent, it does not raise.
+
+        Args:
+            scope: of the request, as the server gives it, the visitor's address included: the server decides which
+                proxy to trust. A Starlette or FastAPI request is one, too.
+            query: patterns of the query parameters that become attributes, such as "utm_*".
+            referrer: the attribute that the Referer header becomes; None: it is not sent.
+
+        Raises:
+            InvalidRequestError: no scope, no patterns, or a `referrer` that cannot be an attribute.
+        """
+        from ._web import from_asgi
+
+        return cls(**from_asgi(scope, query, referrer))
+
+    @classmethod
+    @redact_traceback
+    def from_wsgi(
+        cls, environ: Mapping[str, Any], *, query: str | Iterable[str] = ("utm_*",), referrer: str | None = None
+    ) -> Self:
+        """Take what a WSGI environ tells of the visit, such as Django's `request.META`: as `from_asgi`."""
+        from ._web import from_wsgi
+
+        return cls(**from_wsgi(environ, query, referrer))
+
 
 @frozen
 class FetchRequest:

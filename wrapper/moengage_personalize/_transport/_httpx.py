@@ -129,10 +129,10 @@ def _outcome(request: Request, response: Any, body: BodyReader | None, error: Ex
 
 def _translated(error: Exception) -> Exception:
     """An exception of I/O as ours, without its words; another as it is."""
-    for base in type(error).__mro__:
-        if base.__name__ in KINDS:
-            return ExchangeError(KINDS[base.__name__], words(error))
-    return error
+    names = [base.__name__ for base in type(error).__mro__ if base.__name__ in KINDS]
+    if isinstance(error, ExchangeError) or not names:
+        return error
+    return ExchangeError(KINDS[names[0]], words(error))
 
 
 @frozen(repr=False)

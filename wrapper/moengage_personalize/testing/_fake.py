@@ -15,7 +15,15 @@ from urllib.parse import urlsplit
 from attrs import frozen
 
 from .. import _json
-from .._arguments import check_customer_id, check_mapping, check_seconds, check_text, check_whole, short_repr
+from .._arguments import (
+    check_customer_id,
+    check_mapping,
+    check_seconds,
+    check_text,
+    check_whole,
+    plain_number,
+    short_repr,
+)
 from .._base import CustomerId
 from .._errors import (
     ConnectionFailed,
@@ -124,7 +132,7 @@ class Fake:
             InvalidRequestError: a failure that cannot be.
         """
         number = check_whole("times", times, 0, InvalidRequestError)
-        seconds = check_seconds("delay", delay, InvalidRequestError) if delay else 0.0
+        seconds = 0.0 if plain_number(delay) == 0 else check_seconds("delay", delay, InvalidRequestError)
         outcome = None if kind is None and seconds and not malformed else _failure(kind, malformed)
         with self._lock:
             self._armed, self._times = (outcome, math.inf if kind is DeadlineExceeded else seconds), number
