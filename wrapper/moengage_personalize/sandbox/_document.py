@@ -1,8 +1,8 @@
 """Holds a request against the API's document, as the API does.
 
 The document is the one that the generated client was generated from, with every correction laid over it; it stands
-beside that client and is read here as data, so that no code of the client decides. Where the API is known to accept more
-than even the corrected document admits, that is written here.
+beside that client and is read here as data, so that no code of the client decides. Where the API is known to accept
+more than even the corrected document admits, that is written here.
 """
 
 from __future__ import annotations
