@@ -150,7 +150,7 @@ def _nothing(matches: list[jsonpath.JSONPathMatch], action: Object, document: An
     path = jsonpath.compile(action["target"])
     if not isinstance(path, jsonpath.JSONPath):  # several in one, by an extension of the library
         return "expected at least one match, got none"
-    length, found = len(path.segments), list[Any]()
+    length, reached, found = len(path.segments), path, list[Any]()
     while not found:  # which ends at the document itself
         length -= 1
         reached = jsonpath.JSONPath(env=path.env, segments=path.segments[:length])
