@@ -817,7 +817,11 @@ def test_a_client_of_either_httpx_is_known_by_its_methods(library: Any) -> None:
     asyncio.run(awaited.aclose())
 
 
-@pytest.mark.parametrize("other", [object(), httpx.Client, "http://proxy", 7, PooledTransport()], ids=repr)
+@pytest.mark.parametrize(
+    "other",
+    [object(), httpx.Client, "http://proxy", 7, PooledTransport()],
+    ids=["object", "class", "text", "number", "transport"],
+)
 def test_what_is_no_client_is_refused(other: object) -> None:
     with pytest.raises(ConfigurationError, match=r"expected http_client to be an httpx\.Client, got "):
         PersonalizeClient(**CREDENTIALS, base_url="http://host/v1", http_client=other)
