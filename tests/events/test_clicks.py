@@ -16,7 +16,7 @@ from itsdangerous import URLSafeTimedSerializer
 from odd import ODD, Hostile, Lazy, tried
 
 from moengage_personalize import ConfigurationError, ExperienceContext, ExperienceEvent, InvalidRequestError
-from moengage_personalize._reporting import batches
+from moengage_personalize._reporting import Delivery
 from moengage_personalize.integrations import clicks
 from moengage_personalize.integrations.clicks import ClickSigner
 
@@ -71,7 +71,7 @@ def test_a_token_that_comes_back_again_counts_once_and_another_token_does_not() 
     token = sign()
     events = [SIGNER.event(token), SIGNER.event(token), SIGNER.event(sign())]
     assert events[0].uuid == events[1].uuid != events[2].uuid
-    (batch,) = batches(events)
+    (batch,) = Delivery(events).next_batches()
     assert len(batch.events) == 2
 
 

@@ -14,7 +14,6 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 from event_samples import CONTEXT, FIELDS, shown
 from flush_world import deliver
-from helpers import make_settings
 from hypothesis import given, strategies as st
 
 from moengage_personalize import (
@@ -27,7 +26,7 @@ from moengage_personalize import (
     ServerError,
     events,
 )
-from moengage_personalize._generated import report
+from moengage_personalize._generated import events_body
 from moengage_personalize._reporting._delivery import Delivery, make_batches
 
 SOME = [shown(customer_id=f"user_{number}") for number in range(230)]
@@ -115,7 +114,7 @@ def test_a_click_says_which_element() -> None:
 def body(made: Iterable[ExperienceEvent]) -> Any:
     """What is sent for these events, in one request."""
     (batch,) = make_batches(made)
-    return json.loads(report(make_settings(), batch.elements).body)
+    return json.loads(events_body(batch.elements))
 
 
 def test_a_click_has_its_element_in_both_places_that_are_published() -> None:
