@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ from moengage_personalize import (
     ServerError,
     events,
 )
+from moengage_personalize._messages import Response
 from moengage_personalize.testing import Fake, FakeAsyncPersonalize, FakePersonalize, SandboxPersonalize
 
 VALUES: dict[str, Any] = {
@@ -372,6 +374,25 @@ def test_an_odd_object_raises_only_the_tree(personalize: Fake, name: str) -> Non
     tried(lambda: personalize.fail(odd))
     tried(lambda: personalize.fail(times=odd))
     tried(lambda: personalize.fail(delay=odd))
+
+
+def test_a_rate_limit_that_says_how_long_is_waited_for() -> None:
+    fake = FakePersonalize(timeout=5.0)
+    fake.serve("a", {"T": "served"})
+    fake._armed, fake._times = (Response(429, {"retry-after": "0.1"}, b"{}"), 0.0), 1
+    began = time.monotonic()
+    assert fake.client.fetch("a").string("a", "T", "") == "served"
+    assert time.monotonic() - began >= 0.1
+
+
+def test_the_async_client_is_a_context_manager(async_personalize: FakeAsyncPersonalize) -> None:
+    async def fetch() -> None:
+        async with async_personalize.client as client:
+            assert await client.fetch("a") == {}
+        with pytest.raises(ConfigurationError, match="expected an open client"):
+            await client.fetch("a")
+
+    asyncio.run(fetch())
 
 
 def test_the_client_takes_other_settings() -> None:

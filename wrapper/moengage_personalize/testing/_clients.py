@@ -6,9 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from .._async_client import AsyncPersonalizeClient
+from .._call import Flow, Sleep
 from .._client import PersonalizeClient
 from .._messages import AsyncTransport, Outcome, Request, Transport
 from .._policy import RetryPolicy
@@ -21,6 +22,7 @@ SETTINGS: dict[str, Any] = {
     "base_url": "http://api.invalid/v1",
     "strict": True,
 }
+T = TypeVar("T")
 Answer = Callable[[Request], tuple[Outcome, float]]
 
 
@@ -79,7 +81,7 @@ class InProcessClient(PersonalizeClient):
         return super()._make_transport(http_client) if self._answer is None else InProcessTransport(self._answer)
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Any]:
-        return partial(super()._begin(timeout, policy), jitter=float)  # no pause before a retry
+        return partial(without_backoff, super()._begin(timeout, policy))
 
     def reporter(self, **options: Any) -> Reporter:
         self.reporters.append(super().reporter(**options))
@@ -97,7 +99,21 @@ class AsyncInProcessClient(AsyncPersonalizeClient):
         return AsyncInProcessTransport(self._answer)
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Any]:
-        return partial(super()._begin(timeout, policy), jitter=float)
+        return partial(without_backoff, super()._begin(timeout, policy))
+
+
+def without_backoff(begin: Callable[..., Flow[T]], *request: Any) -> Flow[T]:
+    """A call that does not pause after a failed attempt; where a rate limit or the circuit says so, it pauses again."""
+    call = begin(*request)
+    step = next(call)
+    try:
+        while True:
+            was_attempt, outcome = isinstance(step, Request), (yield step)
+            step = call.send(outcome)
+            if was_attempt and isinstance(step, Sleep):
+                step = call.send(None)
+    except StopIteration as stop:
+        return stop.value  # type: ignore[no-any-return]  # what the call returns, which StopIteration has as Any
 
 
 class InProcessTransport:
