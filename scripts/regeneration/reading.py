@@ -13,7 +13,7 @@ import json
 import math
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
@@ -65,10 +65,10 @@ class _Scanner(Scanner):
     """
 
     def fetch_flow_collection_start(self, *arguments: Any, **options: Any) -> None:
-        scanner: Any = self
+        scanner, base = cast(Any, self), cast(Any, super())
         if len(scanner.flow_context) > DEPTH:
             raise RecursionError
-        super().fetch_flow_collection_start(*arguments, **options)  # pyright: ignore[reportUnknownMemberType]
+        base.fetch_flow_collection_start(*arguments, **options)
 
     def scan_block_scalar_indentation(self) -> Any:
         scanner: Any = self  # ruamel.yaml leaves much without a type

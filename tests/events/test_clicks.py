@@ -190,7 +190,11 @@ def test_keys_that_are_none_or_weak_are_refused_when_the_signer_is_made(keys: An
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("key", [secrets.token_hex(16), secrets.token_bytes(32), Lazy(secrets.token_urlsafe(32))])
+@pytest.mark.parametrize(
+    "key",
+    [secrets.token_hex(16), secrets.token_bytes(32), Lazy(secrets.token_urlsafe(32))],
+    ids=["hex", "bytes", "lazy"],
+)
 def test_keys_that_are_made_by_chance_are_taken(key: Any) -> None:
     signer = ClickSigner((key,))
     assert signer.event(signer.sign(CONTEXT, customer_id=7)).customer_id == "7"

@@ -29,6 +29,7 @@ from regenerating import (
     metadata,
     move_to_components,
     operation,
+    rename,
     request,
     vendored,
 )
@@ -185,7 +186,10 @@ def test_an_action_does_what_the_specification_says(action: dict[str, Any], expe
 @pytest.mark.parametrize(
     ("action", "reason"),
     [
-        ({"target": "$.missing", "update": {}}, "expected at least one match, got none"),
+        ({"target": "$.missing", "update": {}}, "got none: no ['missing'] in $, only a, long"),
+        ({"target": "$.a.c.d", "update": {}}, "got none: no ['c'] in $['a'], only b"),
+        ({"target": "$.a..[?@.x].y", "update": {}}, "got none: no ..[?@['x']] in $['a'], only b"),
+        ({"target": "$.x | $.c", "update": {}}, "expected at least one match, got none\n"),
         ({"target": "$.missing", "remove": True}, "expected at least one match, got none"),
         ({"target": "$.a", "x-expect": {"b": 2}, "update": {}}, "expected to replace {'b': 2}, got {'b': 1}"),
         ({"target": "$.a", "x-expect": {"c": 1}, "update": {}}, "expected to replace {'c': 1}"),
@@ -203,10 +207,25 @@ def test_an_action_that_does_not_fit_is_named_and_so_is_every_other(action: dict
         apply(document, action | {"description": "First."}, {"target": "$.no", "update": 1})
     text = str(caught.value)
     assert "overlay: 2 action(s) no longer fit the document" in text
-    assert "  - First.\n" in text
-    assert "  - (an action without a description)\n      target: $.no\n" in text
+    assert "    - First.\n" in text
+    assert "    - (an action without a description)\n      target: $.no" in text
     assert reason in text
     assert len(text) < 700
+
+
+def test_actions_that_miss_the_same_are_told_under_one_cause() -> None:
+    def edit(document: Any) -> None:
+        rename(operation(document)["responses"]["200"]["content"], "application/json", "application/vnd.x+json")
+
+    with pytest.raises(StepFailed) as caught:
+        effective(edited(vendored(), edit))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "overlay: 7 action(s) no longer fit the document"
+    assert lines[1] == (
+        "  expected at least one match, got none: no ['application/json'] in "
+        "$['paths']['/experiences/fetch']['post']['responses']['200']['content'], only application/vnd.x+json"
+    )
+    assert [line for line in lines[1:] if not line.startswith(("    - ", "      target: "))] == [lines[1]]
 
 
 @pytest.mark.parametrize(

@@ -48,9 +48,9 @@ class HttpxTransport:
         try:
             made = _build(self.client, request, deadline)
             response = self.client.send(made, stream=True, auth=None, follow_redirects=False)
-            with closing(response):
-                if not response.is_stream_consumed:  # else it is a mock's, read and decoded when it was made
-                    body = BodyReader()
+            if not response.is_stream_consumed:  # else it is a mock's, read and decoded when it was made
+                body = BodyReader()
+                with closing(response):
                     for piece in response.iter_raw():
                         body.feed(piece)
                         del piece  # of which a traceback would show what it holds
@@ -82,9 +82,9 @@ class AsyncHttpxTransport:
         try:
             made = _build(self.client, request, deadline)
             response = await self.client.send(made, stream=True, auth=None, follow_redirects=False)
-            async with aclosing(response):
-                if not response.is_stream_consumed:
-                    body = BodyReader()
+            if not response.is_stream_consumed:
+                body = BodyReader()
+                async with aclosing(response):
                     async for piece in response.aiter_raw():
                         body.feed(piece)
                         del piece

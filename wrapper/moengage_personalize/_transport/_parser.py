@@ -86,7 +86,7 @@ class ResponseParser:
                     raise ExchangeError("limit", f"headers of more than {HEAD:,} bytes")
                 if end < len(_END) and not _BARE_LF.search(self._head):
                     return
-                if self._head[9:10] != b"1":
+                if not self._head.startswith(b"1", 9):  # the first digit of the status
                     break
                 self._parse(memoryview(self._head[:end]))  # an informational answer alone, before what is behind it
                 del self._head[:end]
