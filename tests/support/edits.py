@@ -151,7 +151,7 @@ EDITS = [
         "fewer events a request",
         lambda d: elements(d).update(maxItems=50),
         [f"breaking: {REPORT}: request .elements maxItems 100 -> 50"],
-        ["ELEMENTS"],
+        ["MAX_ELEMENTS"],
     ),
     Row(
         "a smaller offset",
@@ -323,7 +323,7 @@ EDITS = [
         "a refusal without a code",
         lambda d: refusal(d)["properties"].pop("code"),
         [f"breaking: {LIST}: response 400 .code removed (the same in 8 more place(s))"],
-        ["ERROR_FIELDS"] * 3,
+        ["TITLE, DESCRIPTION, CODE"] * 3,
     ),
     Row(
         "a media type swapped",

@@ -134,7 +134,7 @@ def fetch_body(
         user_agent=UNSET if user_agent is None else user_agent,
     )
     if customer_id is not None or user_identifiers is not None:
-        request.identifiers = api.Identifiers(UNSET if customer_id is None else customer_id)
+        request.identifiers = api.Identifiers(customer_id=UNSET if customer_id is None else customer_id)
         if isinstance(user_identifiers, str):
             request.identifiers.user_identifiers = user_identifiers
         elif user_identifiers is not None:
