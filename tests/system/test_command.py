@@ -140,7 +140,7 @@ def test_a_wrong_argument_is_a_usage_error(
     [
         (["--timeout", "nan"], "expected timeout to be a number of seconds greater than 0, up to 30 days, got nan"),
         (["--attribute", "TIME_OF_THE_DAY=24"], "expected an in-session attribute, got 'TIME_OF_THE_DAY'"),
-        (["--customer-id", ""], "expected customer_id to be a non-empty str, got an empty one"),
+        (["--customer-id", ""], "expected customer_id to be a non-empty str, an int or a UUID, got an empty one"),
         (["--data-center", "99"], "expected data_center to be one of 01,"),
     ],
 )

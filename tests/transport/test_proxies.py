@@ -98,6 +98,7 @@ def trust(server: FaultServer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(server.ca_pem())
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -200,6 +201,12 @@ def test_tls_within_tls_is_refused_where_it_cannot_be_spoken(monkeypatch: pytest
         PersonalizeClient(**CREDENTIALS, base_url="https://api.test/v1")
     PersonalizeClient(**CREDENTIALS, base_url="http://api.test/v1")
     AsyncPersonalizeClient(**CREDENTIALS, base_url="https://api.test/v1")
+
+
+def test_without_certificates_of_ones_own_those_of_certifi_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert len(_origin.ssl_context().get_ca_certs()) > 50
+    assert _origin.ssl_context() is _origin.ssl_context()
 
 
 def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(

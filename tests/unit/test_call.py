@@ -183,7 +183,7 @@ class ExchangeError(Exception):
     """As one of our own transport, whose words are safe."""
 
 
-ExchangeError.__module__ = "moengage_personalize._transport._failures"
+ExchangeError.__module__ = "moengage_personalize._transport._exchange"
 
 
 class LikeOurs(Exception):
@@ -282,10 +282,10 @@ def test_a_wait_for_the_reset_is_made_again_if_another_call_has_met_the_limit_me
         now=iter([START + 1] * 2 + [START + 32] * 2 + [START + 65] * 3).__next__,
         jitter=lambda: 0.0,
     )
-    assert next(call).seconds == pytest.approx(29.01)  # type: ignore[union-attr]
+    assert next(call).seconds == pytest.approx(29.01 + BACKOFF / 2)  # type: ignore[union-attr]
     with pytest.raises(RateLimited):
         World([limited(30.0)], time=START + 31, jitter=0).run(policy=policy)
-    assert call.send(None).seconds == pytest.approx(29.01)  # type: ignore[union-attr]
+    assert call.send(None).seconds == pytest.approx(29.01 + BACKOFF / 2)  # type: ignore[union-attr]
     assert isinstance(call.send(None), Request)
 
 

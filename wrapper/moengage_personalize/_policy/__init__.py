@@ -6,21 +6,21 @@ of a client share them, from every thread and task, under locks that are held fo
 
 **Retry.** An error that may pass is tried again, `max_retries` times at most, after a pause of
 
-    min(BACKOFF_CAP, BACKOFF * 2 ** (attempt - 1)) * random(0, 1)
+    min(BACKOFF_CAP, BACKOFF * 2 ** (attempt - 1)) * random(1/2, 1)
 
-"full jitter", which of all variants makes the fewest calls for the same work
-(https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/). A pause that would leave less than
-MIN_ATTEMPT_TIME of the call's deadline is not made: the error is raised at once.
+"Equal jitter" (https://aws.amazon.com/blogs/architecture/exponential-backoff-and-jitter/) and not the full one, from 0,
+because a retry that follows at once meets the same restart. A pause that would leave less than MIN_ATTEMPT_TIME of the
+call's deadline is not made: the error is raised at once. What a closed keep-alive connection costs is no retry: the
+call goes out once more on a fresh one, at once and without being counted (RFC 9110, 9.2.2; RFC 9112, 9.3.1).
 
 **Quota.** Retries are paid from a purse of QUOTA tokens that is shared by all calls of a client: RETRY_COST each, less
 after a 429, and SUCCESS_REFUND back for each call that succeeds. In an outage the purse is soon empty, and then a call
-is one request. The figures are those of the AWS SDKs
-(https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
+is one request. So do the AWS SDKs (https://docs.aws.amazon.com/sdkref/latest/guide/feature-retry-behavior.html).
 
 **Rate limit.** A 429 that says when to come back holds for the workspace, so it holds for every call of the client. One
 that got it and one that only knows of it do the same: wait, if that fits into the deadline, else raise RateLimited at
-once and send nothing. MoEngage's advice is to stop until the reset, then to back off exponentially
-(https://www.moengage.com/docs/api/introduction, Rate Limits). The longest wait is THROTTLE_CAP, whatever was asked.
+once and send nothing. So MoEngage advises on its page "Rate Limits": stop until the reset, then back off exponentially.
+The longest wait is THROTTLE_CAP, whatever was asked.
 
 **Circuit.** See https://learn.microsoft.com/azure/architecture/patterns/circuit-breaker for the pattern.
 

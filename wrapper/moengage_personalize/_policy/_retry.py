@@ -4,21 +4,24 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from typing import Any
 
+from .._arguments import short_repr
 from .._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimit, RateLimited
 from ._circuit import Circuit, CircuitBreaker, seconds_until
 from ._fork import register_after_fork
 
 # Seconds.
-BACKOFF = 0.05  # small beside the default timeout of one second
+BACKOFF = 0.05  # small beside the default timeout of one second; half of it outlasts a restart of 20 ms
 BACKOFF_CAP = 1.0
 MIN_ATTEMPT_TIME = 0.02  # what must be left of the deadline after a pause
 MIN_FAIR_TIMEOUT = 0.2  # a call with less time than this, and than the client's timeout, says nothing about the API
 THROTTLE_CAP = 60.0  # the longest that a 429 keeps calls back
 THROTTLE_JITTER = 0.1  # and up to this part more, so that the processes of a service do not come back together
 
-# Tokens of the retry quota, what a retry costs, and what a success gives back.
-QUOTA, RETRY_COST, RETRY_COST_THROTTLED, SUCCESS_REFUND = 500, 14, 5, 1
+# Tokens of the retry quota, what a retry costs, and what a success gives back. A hundred retries: more than one process
+# has calls under way, so that a short restart, which breaks them all at once, is mended for all.
+QUOTA, RETRY_COST, RETRY_COST_THROTTLED, SUCCESS_REFUND = 1_400, 14, 5, 1
 
 
 class RetryPolicy:
@@ -27,9 +30,11 @@ class RetryPolicy:
     Times are seconds of one monotonic clock, jitter is from 0 to 1, and `left` is what is left of a call's deadline.
     """
 
-    def __init__(self, max_retries: int, breaker: object, timeout: float = MIN_FAIR_TIMEOUT) -> None:
-        if breaker is not None and not isinstance(breaker, CircuitBreaker):
-            raise ConfigurationError(f"expected circuit_breaker to be a CircuitBreaker or None, got {breaker!r}")
+    def __init__(self, max_retries: int, breaker: Any, timeout: float = MIN_FAIR_TIMEOUT) -> None:
+        if breaker is not None and not issubclass(type(breaker), CircuitBreaker):
+            raise ConfigurationError(
+                f"expected circuit_breaker to be a CircuitBreaker or None, got {short_repr(breaker)}"
+            )
         self._max_retries = max_retries
         self._fair = min(timeout, MIN_FAIR_TIMEOUT)
         self._circuit = None if breaker is None else Circuit(breaker)
@@ -56,13 +61,13 @@ class RetryPolicy:
             RateLimited: the limit is used up, and to wait for its reset would outlast the deadline.
             CircuitOpen: the API is down, and this is not the next probe.
         """
-        wait = self._throttled(now)
+        wait = self._throttled(now) if self._throttled_until else 0.0
         if wait:
-            pause = wait + BACKOFF * jitter
+            pause = wait + BACKOFF * (1 + jitter) / 2
             if pause + MIN_ATTEMPT_TIME <= left:
                 return pause
             raise self._still_limited(wait)
-        if self._circuit is not None and not under_way:
+        if self._circuit is not None and self._circuit.failures and not under_way:
             wait = self._circuit.seconds_until_allowed(now, jitter)
             if wait:
                 raise CircuitOpen(
@@ -86,14 +91,14 @@ class RetryPolicy:
         wait, cost = 0.0, RETRY_COST
         if isinstance(error, RateLimited):
             wait, cost = self._apply_rate_limit(error, now, jitter), RETRY_COST_THROTTLED
-        pause = wait + min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 16)) * jitter
+        pause = wait + min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 16)) * (1 + jitter) / 2
         if not error.retryable or attempt > self._max_retries or pause + MIN_ATTEMPT_TIME > left:
             return None
         return pause if self._take(cost) else None
 
     def succeeded(self) -> None:
         """A call brought an answer."""
-        if self._circuit is not None:
+        if self._circuit is not None and self._circuit.failures:
             self._circuit.succeeded()
         if self._tokens < QUOTA:
             with self._lock:

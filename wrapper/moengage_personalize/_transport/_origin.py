@@ -21,7 +21,7 @@ from attrs import field, frozen
 
 from .._messages import Request, Response
 from ._body import ACCEPTED
-from ._failures import ConnectError, ProtocolError
+from ._exchange import ExchangeError
 
 PORTS = {"http": 80, "https": 443}
 
@@ -57,7 +57,7 @@ class Proxy:
     def check(self, response: Response) -> None:
         """Raise what it means when a proxy does not connect."""
         if not 200 <= response.status < 300:
-            raise ConnectError(f"expected the proxy to connect, got status {response.status}")
+            raise ExchangeError("connection", f"expected the proxy to connect, got status {response.status}")
 
 
 @lru_cache(maxsize=64)
@@ -100,20 +100,20 @@ def _ssl_context(_: type[ssl.SSLContext], file: str = "", folder: str = "") -> s
 
 
 def proxy_for(origin: Origin) -> Proxy | None:
-    """The proxy that the environment names for an origin; raise ConnectError where it cannot be used."""
+    """The proxy that the environment names for an origin; raise ExchangeError where it cannot be used."""
     found = getproxies()
     address = found.get("https" if origin.tls else "http") or found.get("all")
     if not address or proxy_bypass(str(origin)) or proxy_bypass(origin.host):
         return None
     mark = address.find("://")
     if mark >= 0 and address[:mark].lower() not in PORTS:
-        raise ConnectError(f"expected an http or https proxy in the environment, got {address[:mark]!r}")
+        raise ExchangeError("connection", f"expected an http or https proxy in the environment, got {address[:mark]!r}")
     with suppress(httpx.InvalidURL, ValueError):  # whose words may hold a password
         proxy = httpx.Proxy(address if mark >= 0 else f"http://{address}")
         where, _ = split_url(str(proxy.url.copy_with(username=None, password=None)))
         auth = () if proxy.raw_auth is None else ((b"Proxy-Authorization", _basic(*proxy.raw_auth)),)
         return Proxy(where, auth)
-    raise ConnectError("expected the URL of a proxy in the environment, got another text")
+    raise ExchangeError("connection", "expected the URL of a proxy in the environment, got another text")
 
 
 def _basic(user: bytes, password: bytes) -> bytes:
@@ -148,15 +148,15 @@ def _written(method: str, target: bytes, headers: Headers) -> bytes:
     lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), *(b"%b: %b\r\n" % header for header in headers)]
     head = b"".join(lines)
     if len(head.splitlines()) != len(lines):
-        raise ProtocolError("expected headers without line breaks, got one with some")
+        raise ExchangeError("protocol", "expected headers without line breaks, got one with some")
     return head
 
 
 @cache
 def user_agent() -> bytes:
     """Our name and version; without the version where the package is not installed, as in a zipapp."""
-    from importlib import metadata  # here, because it is slow to import
+    with suppress(ImportError):  # which PackageNotFoundError is, and what an import is while the interpreter ends
+        from importlib import metadata  # here, because it is slow to import
 
-    with suppress(metadata.PackageNotFoundError):
         return f"moengage-personalize/{metadata.version('moengage-personalize')}".encode()
     return b"moengage-personalize"

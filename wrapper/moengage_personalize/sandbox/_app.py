@@ -113,6 +113,14 @@ class Sandbox(Starlette):
         if problem is not None:
             raise ConfigurationError(f"expected a failure that can be armed, got {problem}")
 
+    def load(self, experiences: Mapping[str, Any] | Path | str | None) -> None:
+        """Serve these experiences from now on, in place of all others; as `app` takes them, but not read again.
+
+        Raises:
+            ConfigurationError: what `app` refuses; nothing has changed.
+        """
+        self._state.load(experiences)
+
     def reset(self) -> None:
         """Forget requests, events, armed failures and how much of the rate limit is used; the experiences stay."""
         self._state.forget()

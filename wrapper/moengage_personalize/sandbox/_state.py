@@ -99,6 +99,13 @@ class State:
             self.mistake = None
             logger.info("read %s again", self.file.path)
 
+    def load(self, experiences: Mapping[str, Any] | Path | str | None) -> None:
+        """Serve these experiences in place of all others; they are not read again when a file changes."""
+        source = Path(experiences) if isinstance(experiences, str) else experiences
+        self.world, self.source, self.file = evolve(self.world, experiences=read(source)), source, None
+        self.edition += 1
+        self.mistake = None
+
     def text(self) -> str | None:
         """The text of the experiences, to be edited; None where they came from a dict."""
         if isinstance(self.source, Mapping):
