@@ -92,6 +92,7 @@ class _Page:
                 "requests": self._state.counted,
                 "failure": self._state.failure.shown(),
                 "used": self._state.minute.used,
+                "limit": self._state.minute.limit,
             }
             if now != before:
                 yield f"data: {json.dumps(now)}\n\n"
