@@ -18,7 +18,7 @@ from faces import CREDENTIALS, Face
 from faultserver import FaultServer
 
 from moengage_personalize import AsyncPersonalizeClient, ConfigurationError, ConnectionFailed, PersonalizeClient
-from moengage_personalize._transport import _origin
+from moengage_personalize._transport import _origin, _parser
 
 
 class Proxy:
@@ -228,7 +228,7 @@ def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(
 )
 def test_a_tunnel_leads_to_host_and_port(url: str, authority: bytes) -> None:
     proxy = _origin.Proxy(_origin.split_url("http://proxy:3128")[0], ())
-    request = bytes(_origin.connect_request(_origin.split_url(url)[0], proxy))
+    request = bytes(_parser.connect_request(_origin.split_url(url)[0], proxy))
     assert request == b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (authority, authority)
 
 

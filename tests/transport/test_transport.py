@@ -198,7 +198,7 @@ def test_what_went_wrong_first_is_what_is_told() -> None:
 def test_no_header_can_become_two(header: bytes) -> None:
     request = Request("POST", "http://host/v1", {"X-Y": header.decode()}, b"", 1.0)
     with pytest.raises(ExchangeError, match="expected headers without line breaks"):
-        _origin.request_bytes(request, None)
+        _parser.request_bytes(request, None)
 
 
 def test_what_comes_while_a_connection_lies_idle_ends_it() -> None:

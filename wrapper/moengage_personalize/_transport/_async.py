@@ -16,8 +16,8 @@ from .._messages import Outcome, Request, Response
 from ._dns import look_up
 from ._exchange import Deadline, ExchangeError, words
 from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
-from ._origin import Origin, connect_request, proxy_for, request_bytes, ssl_context
-from ._parser import HTTP11Connection, PoolGeneration
+from ._origin import Origin, proxy_for, ssl_context
+from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 
 # Bytes: more than the TLS of asyncio and uvloop takes in at once (256 KB, and a record of 16 KB), because what is left
 # after one read is lost to them if the server closes meanwhile.

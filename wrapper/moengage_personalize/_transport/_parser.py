@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, without I/O: what received bytes mean, and whether another request may follow.
+"""HTTP/1.1 on one connection, without I/O: how a request is written, what received bytes mean, who may follow.
 
 httptools alone reads heads and chunks, strictly. What it takes and HTTP/1.1 has not (RTSP/1.0, HTTP/0.9) is refused
 here, for which each head is held until it is whole.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import random
 import re
+from contextlib import suppress
+from functools import cache, lru_cache
 from time import monotonic
 
 from attrs import define
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from .._messages import Response
-from ._body import ON_THE_WIRE, BodyReader
+from .._messages import Request, Response
+from ._body import ACCEPTED, ON_THE_WIRE, BodyReader
 from ._exchange import ExchangeError, words
+from ._origin import Headers, Origin, Proxy, split_url
 
 HEAD = 100 * 1024  # bytes of one head, and of trailers
 FRAMED = 8  # bytes on the wire for one of a body, in the smallest of chunks
@@ -238,3 +241,45 @@ class HTTP11Connection:
         """
         now = monotonic()
         return not (0 <= now - self._idle_since < IDLE_EXPIRY and 0 <= now - self._opened < self._max_age)
+
+
+def connect_request(origin: Origin, proxy: Proxy) -> memoryview:
+    """What asks a proxy for a tunnel (RFC 9110, section 9.3.6)."""
+    authority = str(origin).encode()
+    return memoryview(_written("CONNECT", authority, [(b"Host", authority), *proxy.headers]) + b"\r\n")
+
+
+def request_bytes(request: Request, proxy: Proxy | None) -> memoryview:
+    """A request as it travels; as a view, of which a traceback shows nothing."""
+    head = _head(request.method, request.url, proxy, tuple(request.headers.items()))
+    return memoryview(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(request.body), request.body))
+
+
+@lru_cache(maxsize=64)
+def _head(method: str, url: str, proxy: Proxy | None, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """What each request of a client has in common; a proxy that makes no tunnel is told the whole URL."""
+    origin, path = split_url(url)
+    named = [(b"Host", origin.authority), (b"Accept-Encoding", ACCEPTED.encode()), (b"User-Agent", user_agent())]
+    sent = [*named, *((name.encode(), value.encode()) for name, value in headers)]
+    if proxy is None or origin.tls:
+        return _written(method, path, sent)
+    return _written(method, b"http://" + origin.authority + path, [*sent, *proxy.headers])
+
+
+def _written(method: str, target: bytes, headers: Headers) -> bytes:
+    """The first line of a request, and its headers."""
+    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), *(b"%b: %b\r\n" % header for header in headers)]
+    head = b"".join(lines)
+    if len(head.splitlines()) != len(lines):
+        raise ExchangeError("protocol", "expected headers without line breaks, got one with some")
+    return head
+
+
+@cache
+def user_agent() -> bytes:
+    """Our name and version; without the version where the package is not installed, as in a zipapp."""
+    with suppress(ImportError):  # which PackageNotFoundError is, and what an import is while the interpreter ends
+        from importlib import metadata  # here, because it is slow to import
+
+        return f"moengage-personalize/{metadata.version('moengage-personalize')}".encode()
+    return b"moengage-personalize"

@@ -19,8 +19,8 @@ from .._messages import Outcome, Request, Response
 from ._dns import look_up
 from ._exchange import Deadline, ExchangeError, words
 from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
-from ._origin import Origin, Proxy, connect_request, proxy_for, request_bytes, split_url, ssl_context
-from ._parser import HTTP11Connection, PoolGeneration
+from ._origin import Origin, Proxy, proxy_for, split_url, ssl_context
+from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 from ._threads import SideBySide
 
 READ = 64 * 1024  # bytes
