@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -636,3 +638,21 @@ def test_the_demonstration_shows_two_variations_and_a_default(
         ("user_0007", "-", "not_served"),
     ]
     assert '"moe_variation_id": "2"' in done.stdout
+
+
+def test_the_commands_of_the_guide_run(
+    asked: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = (ROOT / "wrapper" / "guides" / "command-line.md").read_text("utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^    moengage-personalize (.*)", guide, re.MULTILINE)
+    token = base64.b64encode(f"{sandbox.WORKSPACE_ID}:{sandbox.API_KEY}".encode()).decode()
+    snippet = f"curl https://sdk-01.moengage.com/v1/experiences/fetch -H 'Authorization: Basic {token}'"
+    assert len(commands) == 8
+    for command in commands:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(snippet.encode())))
+        arguments, _, target = command.partition(" > ")
+        assert main(shlex.split(arguments)) == 0, command
+        printed = capsys.readouterr().out
+        if target:
+            (tmp_path / target).write_text(printed, "utf-8")
