@@ -65,17 +65,34 @@ def trace(call: Callable[[], Any]) -> tuple[list[tuple[int, Function]], Counter[
     return lines, times
 
 
-def walked(side: Side) -> tuple[list[tuple[int, Function]], Counter[Function]]:
-    """A fetch of one key on a connection that is open, and its value read."""
+Walk = tuple[list[tuple[int, Function]], Counter[Function]]
+
+
+def walked(side: Side) -> tuple[Walk, Walk]:
+    """A fetch of one key on a connection that is open, and the reading of one of its values, which decodes it."""
+    found: list[Any] = []
 
     def worker(client: Any) -> Worker:
-        found = yield client.fetch(SOLO[0], customer_id="user_8821")
-        assert found.value(SOLO[0], "Title", "") == f"Title of {SOLO[0]}"
+        found.append((yield client.fetch(SOLO[0], customer_id="user_8821")))
+
+    def read() -> None:
+        assert found[-1].value(SOLO[0], "Title", "") == f"Title of {SOLO[0]}"
 
     with serving() as server, side, side.opened(lambda: side.client("WS", "key", base_url=server.url())) as client:
         for _ in range(3):
             side.here(worker(client))
-        return trace(lambda: side.here(worker(client)))
+        return trace(lambda: side.here(worker(client))), trace(read)
+
+
+def show(walk: Walk) -> tuple[int, int]:
+    """Print a walk, and give the numbers of its functions and files, without those of generated/."""
+    lines, times = walk
+    for level, found in lines:
+        print(f"{'  ' * level}{found[0]}:{found[1]}" + (f"  x{times[found]}" if times[found] > 1 else ""))
+    own = [found for found in times if not found[0].startswith(GENERATED.name)]
+    functions, files = len(own), len({file for file, _ in own})
+    print(f"{functions} functions in {files} files of ours, and {len(times) - functions} functions of generated/\n")
+    return functions, files
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -84,12 +101,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Print the walk and its counts."""
-    lines, times = walked(Tasks() if options.tasks else Threads())
-    for level, found in lines:
-        print(f"{'  ' * level}{found[0]}:{found[1]}" + (f"  x{times[found]}" if times[found] > 1 else ""))
-    own = [found for found in times if not found[0].startswith(GENERATED.name)]
-    counts = f"{len(own)} functions in {len({file for file, _ in own})} files"
-    print(f"\n{counts} of ours (at most {FUNCTIONS} in {FILES}), and {len(times) - len(own)} functions of generated/.")
-    over = len(own) > FUNCTIONS or len({file for file, _ in own}) > FILES
-    return verdict([f"{counts}, more than {FUNCTIONS} in {FILES}"] if over and not options.tasks else [])
+    """Print both walks and their counts; that of the fetch is held to its budget."""
+    fetching, reading = walked(Tasks() if options.tasks else Threads())
+    print("A warm fetch:")
+    functions, files = show(fetching)
+    print("Reading one of its values, for the first time:")
+    show(reading)
+    over = functions > FUNCTIONS or files > FILES
+    told = f"{functions} functions in {files} files, more than {FUNCTIONS} in {FILES}"
+    return verdict([told] if over and not options.tasks else [])

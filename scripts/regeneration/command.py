@@ -65,7 +65,8 @@ def main(arguments: Sequence[str] | None = None, project: Project | None = None)
     """Run the command and return its exit status, as its help says."""
     options = _parser().parse_args(arguments)
     try:
-        return _run(options, project or Project(ROOT))
+        with step("run"):
+            return _run(options, project or Project(ROOT))
     except StepFailed as failure:
         _say(f"regenerate: failed at {failure}\nregenerate: nothing was changed\n", sys.stderr)
         return FAILED
@@ -229,13 +230,13 @@ def _sha256(content: bytes) -> str:
 
 
 def _say(text: str, stream: Any = None) -> None:
-    """Print; where nobody reads any more, what was done is done all the same, and the exit status says it."""
+    """Print; where nothing can be written any more, what was done is done, and the exit status says it all the same."""
     stream = stream or sys.stdout
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="backslashreplace")  # LC_ALL=C cannot write everything that a document holds
     try:
         stream.write(text)
         stream.flush()
-    except BrokenPipeError:
+    except OSError:
         with suppress(OSError), open(os.devnull, "w") as nothing:  # noqa: PTH123 -- a descriptor is wanted
             os.dup2(nothing.fileno(), stream.fileno())  # or the interpreter fails at its end, flushing what is left

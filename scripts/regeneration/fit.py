@@ -46,7 +46,9 @@ class Row:
 def misfits(project: Project, package: Path, document: Object, folder: Path) -> list[str]:
     """Where the wrapper does not fit a package and its document; nothing if it fits."""
     with step(STEP):
-        return [*type_errors(project, package, folder / "mypy"), *_broken_facts(project, package, document)]
+        errors, facts = type_errors(project, package, folder / "mypy"), known_by_heart(project, package)
+        broken = [facts] if isinstance(facts, str) else contract.misfits(document, facts)
+        return [*errors, *broken]
 
 
 def type_errors(project: Project, package: Path, cache: Path) -> list[str]:
@@ -61,17 +63,18 @@ def type_errors(project: Project, package: Path, cache: Path) -> list[str]:
     return errors
 
 
-def _broken_facts(project: Project, package: Path, document: Object) -> list[str]:
+def known_by_heart(project: Project, package: Path) -> list[Row] | str:
+    """The wrapper's contract, or why it cannot be read over this package."""
     said = _run(project, package, ["-P", "-c", FACTS])
     if said.returncode:
         words = said.stderr.strip()
         raise StepFailed(STEP, f"expected the wrapper's contract, got status {said.returncode}\n{words}")
     told = json.loads(said.stdout)
     if "import" in told:
-        return [f"the wrapper cannot be imported over this package, and its contract not be read: {told['import']}"]
+        return f"the wrapper cannot be imported over this package, and its contract not be read: {told['import']}"
     if not Path(told["file"]).is_relative_to(project.wrapper):
         raise StepFailed(STEP, f"expected the wrapper of {project.wrapper}, got {told['file']}")
-    return contract.misfits(document, [Row(*row) for row in told["rows"]])
+    return [Row(*row) for row in told["rows"]]
 
 
 def _run(project: Project, package: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:

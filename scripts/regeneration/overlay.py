@@ -23,7 +23,7 @@ from typing import Any
 import jsonpath
 from attrs import Factory, define
 
-from . import Object, StepFailed, is_list, is_object, part
+from . import Object, StepFailed, is_list, is_object, part, parts
 from .references import Linked, linked, reference, resolve
 
 STEP = "overlay"
@@ -45,7 +45,8 @@ class Applied:
 def moved(applied: Applied, before: object) -> list[str]:
     """What has moved behind a reference since an earlier effective document, one line for each cause."""
     return [
-        f"{' '.join(map(str, place[1:]))} is now a $ref to {target}: {count} action(s) of the overlay follow it"
+        f"{' '.join(map(str, place)).removeprefix('paths ')} is now a $ref to {target}: "
+        f"{count} action(s) of the overlay follow it"
         for (place, target), count in applied.followed.items()
         if reference(_found(before, place)) != target
     ]
@@ -64,17 +65,16 @@ def apply(document: Object, overlay: Object) -> Applied:
     _check(overlay)
     graph = linked(copy.deepcopy(document), STEP)
     holder = {"$": graph.document}  # inside another, so that the whole document can be replaced like a part
-    misfits: list[str] = []
+    misfits: dict[str, list[str]] = {}
     applied = Applied(document)
     for action in overlay["actions"]:
         try:
             matches = _matches(holder["$"], action["target"])
+            reason = _misfit(matches, action) or _nothing(matches, action, holder["$"])
         except jsonpath.JSONPathError as error:
-            misfits.append(_named(action, f"expected a JSONPath of RFC 9535, got one that is not: {error}"))
-            continue
-        reason = _misfit(matches, action)
+            matches, reason = [], f"expected a JSONPath of RFC 9535, got one that is not: {error}"
         if reason:
-            misfits.append(_named(action, reason))
+            misfits.setdefault(reason, []).append(_named(action))
             continue
         for passed in {passed for match in matches for passed in _passed(match, graph)}:
             applied.followed[passed] = applied.followed.get(passed, 0) + 1
@@ -82,7 +82,9 @@ def apply(document: Object, overlay: Object) -> Applied:
         if matches:
             applied.class_overrides |= action.get("x-class-overrides", {})
     if misfits:
-        raise StepFailed(STEP, "\n".join([f"{len(misfits)} action(s) no longer fit the document", *misfits]))
+        told = [line for reason, named in misfits.items() for line in (f"  {reason}", *named)]
+        count = sum(map(len, misfits.values()))
+        raise StepFailed(STEP, "\n".join([f"{count} action(s) no longer fit the document", *told]))
     applied.document = Linked(holder["$"], graph.followed).unlinked()
     return applied
 
@@ -132,15 +134,29 @@ def _misfit(matches: list[jsonpath.JSONPathMatch], action: Object) -> str | None
         return "expected either update or remove: true"
     if not removes and ("x-optional" in action or "x-keep-as" in action):
         return "expected x-optional and x-keep-as with remove only"
-    if not matches and action.get("x-optional") is not True:
-        return "expected at least one match, got none"
     if removes and any(match.parent is None for match in matches):
         return "expected something inside the document to remove, got the whole document"
     if "x-expect" in action:
         for match in matches:
             if not contains(match.obj, action["x-expect"]):
-                return f"expected to replace {action['x-expect']!r}, got {_shorten(match.obj)}"
+                return f"expected to replace {action['x-expect']!r}, got {_shorten(repr(match.obj))}"
     return None
+
+
+def _nothing(matches: list[jsonpath.JSONPathMatch], action: Object, document: Any) -> str | None:
+    """Up to where a target leads that selects nothing: what is missing there is the cause of every action beyond it."""
+    if matches or action.get("x-optional") is True:
+        return None
+    path = jsonpath.compile(action["target"])
+    if not isinstance(path, jsonpath.JSONPath):  # several in one, by an extension of the library
+        return "expected at least one match, got none"
+    length, reached, found = len(path.segments), path, list[Any]()
+    while not found:  # which ends at the document itself
+        length -= 1
+        reached = jsonpath.JSONPath(env=path.env, segments=path.segments[:length])
+        found = reached.findall(document)
+    there = ", ".join(sorted({str(name) for one in found for name, _ in parts(one)})) or "nothing"
+    return f"expected at least one match, got none: no {path.segments[length]} in {reached}, only {_shorten(there)}"
 
 
 def merge(old: Any, new: Any) -> Any:
@@ -166,11 +182,10 @@ def contains(actual: Any, expected: Any) -> bool:
     return bool(actual == expected)
 
 
-def _named(action: Object, reason: str) -> str:
+def _named(action: Object) -> str:
     name = " ".join(str(action.get("description") or "(an action without a description)").split())
-    return f"  - {name}\n      target: {action['target']}\n      {reason}"
+    return f"    - {name}\n      target: {action['target']}"
 
 
-def _shorten(value: Any) -> str:
-    text = repr(value)
+def _shorten(text: str) -> str:
     return text if len(text) <= 120 else f"{text[:117]}..."

@@ -96,9 +96,10 @@ def fenced(text: str) -> Iterator[Fence]:
             if closing.fullmatch(inner):
                 closed = True
                 break
-            blanks = len(inner) - len(inner.lstrip(" \t"))
-            inside.append(inner[min(indent, blanks) :])
-        yield Fence(number, "".join(inside), closed)
+            inside.append(inner)
+        blanks = [len(inner) - len(inner.lstrip(" \t")) for inner in inside if inner.strip()]
+        cut = min([indent, *blanks])
+        yield Fence(number, "".join(inner[cut:] if inner.strip() else inner for inner in inside), closed)
 
 
 def _fenced_document(fence: Fence) -> tuple[bytes, Object]:

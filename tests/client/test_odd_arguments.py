@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from odd import ODD, Lazy, Proxy, Status, tried
 from servers import answers, hangs, serves, serving
 
 from moengage_personalize import (
+    AsyncPersonalizeClient,
     AsyncReporter,
     CircuitBreaker,
     ConfigurationError,
@@ -109,7 +111,10 @@ def test_a_page_raises_nothing(face: Face, name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_the_other_operations_raise_only_errors_of_the_tree(face: Face, name: str) -> None:
+def test_the_other_operations_raise_only_errors_of_the_tree(
+    face: Face, name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # where a spool may be made
     with serving(answers(200, {"metadata": {"experiences": []}})) as server:
         client = face.client(base_url=server.base_url, timeout=5)
         calls: list[Callable[[], Any]] = [
@@ -188,3 +193,13 @@ def test_a_client_is_not_copied_and_not_pickled(face: Face) -> None:
     for copied in (copy.copy, copy.deepcopy, pickle.dumps):
         with pytest.raises(TypeError, match=f"expected each process to make a {type(client).__name__} of its own, got"):
             copied(client)
+
+
+def test_a_client_that_is_awaited_without_asyncio_says_so() -> None:
+    """As under trio, whose event loop is another."""
+    client = AsyncPersonalizeClient(**CREDENTIALS, base_url="http://127.0.0.1:9/v1")
+    for call, raises in ((client.fetch("a"), True), (client.metadata(), True), (client.fetch_or_empty("a"), False)):
+        with pytest.raises((ConfigurationError, StopIteration)) as caught:
+            call.send(None)
+        error = caught.value if raises else caught.value.value.error  # type: ignore[attr-defined]
+        assert str(error) == "expected a running event loop of asyncio, got none; trio has another"

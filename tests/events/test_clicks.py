@@ -16,9 +16,9 @@ from itsdangerous import URLSafeTimedSerializer
 from odd import ODD, Hostile, Lazy, tried
 
 from moengage_personalize import ConfigurationError, ExperienceContext, ExperienceEvent, InvalidRequestError
-from moengage_personalize._reporting import batches
 from moengage_personalize.integrations import clicks
 from moengage_personalize.integrations.clicks import ClickSigner
+from moengage_personalize.testing import FakePersonalize
 
 KEY, OTHER = "canary-" + secrets.token_hex(32), secrets.token_bytes(32)
 CUSTOMER = "canary-customer"
@@ -71,8 +71,10 @@ def test_a_token_that_comes_back_again_counts_once_and_another_token_does_not() 
     token = sign()
     events = [SIGNER.event(token), SIGNER.event(token), SIGNER.event(sign())]
     assert events[0].uuid == events[1].uuid != events[2].uuid
-    (batch,) = batches(events)
-    assert len(batch.events) == 2
+    fake = FakePersonalize()
+    for event in events:
+        fake.client.report_events([event])
+    assert [event.uuid for event in fake.events] == [events[0].uuid, events[2].uuid]
 
 
 def test_the_time_of_the_event_is_that_of_the_click(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -188,7 +190,11 @@ def test_keys_that_are_none_or_weak_are_refused_when_the_signer_is_made(keys: An
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("key", [secrets.token_hex(16), secrets.token_bytes(32), Lazy(secrets.token_urlsafe(32))])
+@pytest.mark.parametrize(
+    "key",
+    [secrets.token_hex(16), secrets.token_bytes(32), Lazy(secrets.token_urlsafe(32))],
+    ids=["hex", "bytes", "lazy"],
+)
 def test_keys_that_are_made_by_chance_are_taken(key: Any) -> None:
     signer = ClickSigner((key,))
     assert signer.event(signer.sign(CONTEXT, customer_id=7)).customer_id == "7"

@@ -6,11 +6,13 @@ import asyncio
 import copy
 import json
 import os
+import re
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ from regenerating import (
     listed,
     metadata,
     move_to_components,
+    operation,
+    rename,
     request,
     vendored,
 )
@@ -53,6 +57,14 @@ JSON = st.recursive(
 )
 
 
+@pytest.fixture(scope="module", autouse=True)
+def read_once() -> Iterator[None]:
+    """Overlay and companion are read once for all the documents here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(generate, "load_own", cache(reading.load_own))
+        yield
+
+
 def effective(document: Any) -> Any:
     return generate.effective(document, PROJECT).document
 
@@ -75,7 +87,12 @@ def test_an_edit_of_the_document_is_told_as_what_it_is(row: Row, full_effective:
     verdict = [*(lines or ["no change"]), *(f"does not fit: {misfit}" for misfit in misfits)]
     sys.stdout.write("\n  ".join([f"{row.name}:", *verdict]) + "\n")
     assert sorted(lines) == sorted(row.lines)
-    assert sorted(misfit.partition(": expected")[0] for misfit in misfits) == sorted(row.misfits)
+    assert sorted(map(constant, misfits)) == sorted(row.misfits)
+
+
+def constant(misfit: str) -> str:
+    """The constant that a misfit names, without its module."""
+    return re.sub(r"^\w+(\.|: )", "", misfit.partition(": expected ")[0])
 
 
 def test_there_are_fifty_edits_and_each_has_a_name_of_its_own() -> None:
@@ -110,10 +127,11 @@ def test_each_row_of_the_contract_can_fail(fact: Fact, full_effective: Any) -> N
 
 def test_a_misfit_names_the_constant_the_place_and_both_values() -> None:
     new = effective(edited(full(), lambda document: request(document)["experience_key"].update(maxItems=10)))
-    assert contract.misfits(new, FACTS) == [
-        "_question.KEYS_PER_REQUEST: expected 25 at $.paths['/experiences/fetch'].post.requestBody"
+    (misfit,) = contract.misfits(new, FACTS)
+    assert misfit.partition(".")[2] == (
+        "KEYS_PER_REQUEST: expected 25 at $.paths['/experiences/fetch'].post.requestBody"
         ".content['application/json'].schema.properties.experience_key.maxItems, got 10"
-    ]
+    )
 
 
 def test_a_place_that_is_gone_is_nothing() -> None:
@@ -168,7 +186,10 @@ def test_an_action_does_what_the_specification_says(action: dict[str, Any], expe
 @pytest.mark.parametrize(
     ("action", "reason"),
     [
-        ({"target": "$.missing", "update": {}}, "expected at least one match, got none"),
+        ({"target": "$.missing", "update": {}}, "got none: no ['missing'] in $, only a, long"),
+        ({"target": "$.a.c.d", "update": {}}, "got none: no ['c'] in $['a'], only b"),
+        ({"target": "$.a..[?@.x].y", "update": {}}, "got none: no ..[?@['x']] in $['a'], only b"),
+        ({"target": "$.x | $.c", "update": {}}, "expected at least one match, got none\n"),
         ({"target": "$.missing", "remove": True}, "expected at least one match, got none"),
         ({"target": "$.a", "x-expect": {"b": 2}, "update": {}}, "expected to replace {'b': 2}, got {'b': 1}"),
         ({"target": "$.a", "x-expect": {"c": 1}, "update": {}}, "expected to replace {'c': 1}"),
@@ -186,10 +207,25 @@ def test_an_action_that_does_not_fit_is_named_and_so_is_every_other(action: dict
         apply(document, action | {"description": "First."}, {"target": "$.no", "update": 1})
     text = str(caught.value)
     assert "overlay: 2 action(s) no longer fit the document" in text
-    assert "  - First.\n" in text
-    assert "  - (an action without a description)\n      target: $.no\n" in text
+    assert "    - First.\n" in text
+    assert "    - (an action without a description)\n      target: $.no" in text
     assert reason in text
     assert len(text) < 700
+
+
+def test_actions_that_miss_the_same_are_told_under_one_cause() -> None:
+    def edit(document: Any) -> None:
+        rename(operation(document)["responses"]["200"]["content"], "application/json", "application/vnd.x+json")
+
+    with pytest.raises(StepFailed) as caught:
+        effective(edited(vendored(), edit))
+    lines = str(caught.value).splitlines()
+    assert lines[0] == "overlay: 7 action(s) no longer fit the document"
+    assert lines[1] == (
+        "  expected at least one match, got none: no ['application/json'] in "
+        "$['paths']['/experiences/fetch']['post']['responses']['200']['content'], only application/vnd.x+json"
+    )
+    assert [line for line in lines[1:] if not line.startswith(("    - ", "      target: "))] == [lines[1]]
 
 
 @pytest.mark.parametrize(
@@ -302,7 +338,7 @@ def test_the_companion_gives_way_but_for_names_and_what_a_request_needs() -> Non
     document = {"paths": {"/x": {"post": {"requestBody": theirs}}}, "components": {"schemas": {"X": schema}}}
     merged = companion.merge(document, ours)
     assert merged["paths"] == {
-        "/x": {"post": {"requestBody": theirs}},
+        "/x": {"post": {"operationId": "x", "requestBody": theirs}},
         "/y": {"x-described-by": "spec/companion.yaml", "get": {}},
     }
     assert merged["components"]["schemas"]["X"] == schema | {"title": "X", "required": ["b", "a"]} | {
@@ -548,6 +584,14 @@ def test_a_change_breaks_what_is_sent_or_what_is_answered(old: Any, new: Any, se
 )
 def test_the_same_said_in_another_way_is_no_change(old: Any, new: Any) -> None:
     assert told(edition(request=old), edition(request=new)) == []
+
+
+def test_what_names_generated_functions_and_modules_is_told() -> None:
+    old = edition(operation={"operationId": "a", "tags": ["A"]})
+    assert told(old, edition(operation={"operationId": "b"})) == [
+        ("breaking", "operationId a -> b, after which the function is named"),
+        ("breaking", "tag A -> default, after which the import path is named"),
+    ]
 
 
 def test_references_wording_and_order_are_no_change() -> None:
@@ -945,6 +989,12 @@ def test_whatever_fails_in_a_step_is_a_failure_of_that_step(error: Exception, re
 
 
 def test_the_validator_cannot_fetch_what_a_document_names() -> None:
-    document = edited(vendored(), lambda document: experience(document).update(x={"$ref": "http://127.0.0.1:1/"}))
-    with pytest.raises(StepFailed, match=r"expected a document that refers to nothing outside, got 'http://127"):
-        generate._validate(document)
+    def edit(document: Any) -> None:
+        operation(document)["responses"]["404"] = {"$ref": "http://127.0.0.1:1/"}
+
+    with pytest.raises(StepFailed, match="validate: Unresolvable: http://") as caught, step("validate"):
+        generate._validate(edited(vendored(), edit))
+    reasons: list[BaseException | None] = [caught.value]
+    while reasons[-1] is not None:
+        reasons.append(reasons[-1].__cause__)
+    assert "expected a document that refers to nothing outside" in str(reasons[-2])

@@ -6,6 +6,8 @@ python event_programs.py WAY BASE_URL COUNT [SPOOL]
 from __future__ import annotations
 
 import asyncio
+import atexit
+import logging
 import multiprocessing
 import os
 import resource
@@ -48,6 +50,62 @@ def async_exit_without_close(url: str, count: int) -> None:
         await asyncio.sleep(0)
 
     asyncio.run(main())
+
+
+def async_exit_with_a_loop_that_was_left(url: str, count: int) -> None:
+    """Events put in a loop that is never run again, and others outside of any."""
+    reporter = AsyncPersonalizeClient(**CREDENTIALS, base_url=url, timeout=5).reporter()
+
+    async def main() -> None:
+        for number in range(count):
+            reporter.put(event(f"left-{number}"))
+
+    loop = asyncio.new_event_loop()
+    loop.run_until_complete(main())
+    loop.close()
+    for number in range(count):
+        reporter.put(event(f"outside-{number}"))
+    logging.getLogger("asyncio").disabled = True  # it tells of the task that the loop was closed with
+
+
+class PutsAtTheEnd:
+    """Puts when it is collected, which is when the interpreter is finalizing."""
+
+    def __init__(self, reporter: Any) -> None:
+        self.reporter = reporter
+
+    def __del__(self) -> None:
+        self.reporter.put(event("after-1"))
+        self.reporter.flush(60)
+        self.reporter.close(0.2)
+
+
+def put_while_finalizing(url: str, count: int) -> None:
+    """Nothing may wait for ever, whether the reporter was ever used before or not."""
+    client = PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5)
+    used = client.reporter()
+    for number in range(count):
+        used.put(event(f"before-{number}"))
+    sys.modules["kept until the end"] = [PutsAtTheEnd(used), PutsAtTheEnd(unreachable().reporter())]  # type: ignore[assignment]
+
+
+def unreachable() -> PersonalizeClient:
+    return PersonalizeClient(**CREDENTIALS, base_url="http://127.0.0.1:9/v1", timeout=0.2)
+
+
+def exit_with_many(urls: str, count: int) -> None:
+    """Reporters of both kinds, some of whose API does not answer; nobody closes anything."""
+    down, well = urls.split(",")
+    made: list[Any] = []
+    for url in (down, down, well):
+        made.append(PersonalizeClient(**CREDENTIALS, base_url=url, timeout=5).reporter())
+        made.append(AsyncPersonalizeClient(**CREDENTIALS, base_url=url, timeout=5).reporter())
+    for reporter in made:
+        for number in range(count):
+            reporter.put(event(f"many-{number}"))
+    started = time.monotonic()
+    atexit._run_exitfuncs()
+    print(time.monotonic() - started)  # noqa: T201
 
 
 def fork(url: str, count: int) -> None:
@@ -162,6 +220,9 @@ WAYS: dict[str, Callable[..., None]] = {
     for way in (
         exit_without_close,
         async_exit_without_close,
+        async_exit_with_a_loop_that_was_left,
+        put_while_finalizing,
+        exit_with_many,
         fork,
         fork_by_multiprocessing,
         down_at_the_end,

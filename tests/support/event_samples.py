@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from typing import Any
 
 import httpx
 
-from moengage_personalize import ExperienceContext, ExperienceEvent, events
+from moengage_personalize import ExperienceContext, ExperienceEvent, events, sandbox
 
 FIELDS: dict[str, Any] = {
     "cid": "65eae5738ea5032b0ef60138_F_T_WP_AB_2_P_0_AU_42D",
@@ -38,6 +41,47 @@ def received(url: str) -> dict[str, Any]:
 def fail(url: str, **how: int) -> None:
     """Have the sandbox fail: `status`, `times`."""
     httpx.post(url.removesuffix("/v1") + "/_sandbox/fail", json=how).raise_for_status()
+
+
+class Held:
+    """Holds the answers of the API back while it is told to: it has the events, and the worker does not know it."""
+
+    def __init__(self, inner: Any, free: threading.Event) -> None:
+        self._inner, self._free = inner, free
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def answer(message: Any) -> None:
+            if scope["path"] == "/v1/experiences/events":
+                await asyncio.to_thread(self._free.wait)
+            await send(message)
+
+        await self._inner(scope, receive, answer)
+
+
+class Limited:
+    """Answers 413, as a gateway does, to a body of more bytes than the limit."""
+
+    def __init__(self, inner: Any, limit: int) -> None:
+        self._inner, self._limit = inner, limit
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        length = int(dict(scope.get("headers", [])).get(b"content-length", 0))
+        if length <= self._limit:
+            await self._inner(scope, receive, send)
+            return
+        while (await receive()).get("more_body"):
+            pass
+        await send({"type": "http.response.start", "status": 413, "headers": [(b"content-length", b"0")]})
+        await send({"type": "http.response.body", "body": b""})
+
+
+@contextmanager
+def serving_limited(limit: int) -> Generator[str]:
+    """A sandbox behind such a gateway."""
+    application = sandbox.app()
+    application.add_middleware(Limited, limit=limit)
+    with sandbox.serve(application) as base_url:
+        yield base_url
 
 
 def within(seconds: float, done: Callable[[], bool]) -> bool:

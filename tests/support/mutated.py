@@ -43,7 +43,7 @@ from moengage_personalize import (
 )
 from moengage_personalize._messages import Request, Response
 from moengage_personalize._transport._body import DECODED, ON_THE_WIRE, BodyReader
-from moengage_personalize._transport._failures import ExchangeError
+from moengage_personalize._transport._exchange import ExchangeError
 from moengage_personalize._transport._parser import HTTP11Connection, PoolGeneration
 
 SEED_SIZE = 2**14  # bytes of what a mode sends, at most

@@ -8,7 +8,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from support import ROOT
+from helpers import ROOT
 
 from regeneration import Project, reading
 

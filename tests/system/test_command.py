@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
+import shlex
 import signal
 import socket
 import subprocess
@@ -140,7 +142,7 @@ def test_a_wrong_argument_is_a_usage_error(
     [
         (["--timeout", "nan"], "expected timeout to be a number of seconds greater than 0, up to 30 days, got nan"),
         (["--attribute", "TIME_OF_THE_DAY=24"], "expected an in-session attribute, got 'TIME_OF_THE_DAY'"),
-        (["--customer-id", ""], "expected customer_id to be a non-empty str, got an empty one"),
+        (["--customer-id", ""], "expected customer_id to be a non-empty str, an int or a UUID, got an empty one"),
         (["--data-center", "99"], "expected data_center to be one of 01,"),
     ],
 )
@@ -636,3 +638,21 @@ def test_the_demonstration_shows_two_variations_and_a_default(
         ("user_0007", "-", "not_served"),
     ]
     assert '"moe_variation_id": "2"' in done.stdout
+
+
+def test_the_commands_of_the_guide_run(
+    asked: str, capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    guide = (ROOT / "wrapper" / "guides" / "command-line.md").read_text("utf-8").replace("\\\n", " ")
+    commands = re.findall(r"^    moengage-personalize (.*)", guide, re.MULTILINE)
+    token = base64.b64encode(f"{sandbox.WORKSPACE_ID}:{sandbox.API_KEY}".encode()).decode()
+    snippet = f"curl https://sdk-01.moengage.com/v1/experiences/fetch -H 'Authorization: Basic {token}'"
+    assert len(commands) == 8
+    for command in commands:
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(snippet.encode())))
+        arguments, _, target = command.partition(" > ")
+        assert main(shlex.split(arguments)) == 0, command
+        printed = capsys.readouterr().out
+        if target:
+            (tmp_path / target).write_text(printed, "utf-8")

@@ -166,7 +166,8 @@ def test_events_are_drilled() -> None:
 
 
 def test_the_walk_shows_each_function_once_below_its_caller() -> None:
-    lines, times = walk.walked(Threads())
+    (lines, times), (_, reading) = walk.walked(Threads())
+    assert {name for _, name in reading} >= {"KeyedValues.value", "decode"}
     functions = [found for _, found in lines]
     assert len(functions) == len(set(functions)) == len(times)
     depths = {name: depth for depth, (_, name) in lines}

@@ -114,6 +114,7 @@ def test_the_blocks_pass_pyright(modules: Path) -> None:
         "typeCheckingMode": "strict",
         "pythonVersion": "3.11",
         "extraPaths": [str(ROOT / "generated"), str(ROOT / "wrapper")],
+        "reportMissingTypeStubs": False,  # openfeature has its types in its code, which pyright does not see
     }
     (modules / "pyrightconfig.json").write_text(json.dumps(settings), "utf-8")
     command = [sys.executable, "-m", "pyright", "--project", str(modules), "--pythonpath", sys.executable]

@@ -141,7 +141,7 @@ def test_day_and_hour_decide(http: httpx.Client, day: str, hour: str, text: str)
 
 def test_past_the_limit_of_a_minute_the_answer_is_429(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_790_000_010
-    monkeypatch.setattr("moengage_personalize.sandbox._app.time.time", lambda: now)
+    monkeypatch.setattr("moengage_personalize.sandbox._state.time.time", lambda: now)
     app = sandbox.app(rate_limit=2)
     answers = ask_app(app, [{}, {}, {}])
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -247,7 +247,7 @@ def test_the_requests_are_kept_with_what_they_asked_and_got() -> None:
 
 
 def test_only_the_last_requests_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("moengage_personalize.sandbox._app.REQUESTS_KEPT", 2)
+    monkeypatch.setattr("moengage_personalize.sandbox._state.REQUESTS_KEPT", 2)
     app = sandbox.app()
     ask_app(app, [{"n": 1}, {"n": 2}, {"n": 3}])
     assert [one.body for one in app.requests] == [{"n": 2}, {"n": 3}]

@@ -18,7 +18,7 @@ from faces import CREDENTIALS, Face
 from faultserver import FaultServer
 
 from moengage_personalize import AsyncPersonalizeClient, ConfigurationError, ConnectionFailed, PersonalizeClient
-from moengage_personalize._transport import _origin
+from moengage_personalize._transport import _origin, _parser
 
 
 class Proxy:
@@ -98,6 +98,7 @@ def trust(server: FaultServer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(server.ca_pem())
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -202,6 +203,12 @@ def test_tls_within_tls_is_refused_where_it_cannot_be_spoken(monkeypatch: pytest
     AsyncPersonalizeClient(**CREDENTIALS, base_url="https://api.test/v1")
 
 
+def test_without_certificates_of_ones_own_those_of_certifi_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert len(_origin.ssl_context().get_ca_certs()) > 50
+    assert _origin.ssl_context() is _origin.ssl_context()
+
+
 def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(
     face: Face, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +228,7 @@ def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(
 )
 def test_a_tunnel_leads_to_host_and_port(url: str, authority: bytes) -> None:
     proxy = _origin.Proxy(_origin.split_url("http://proxy:3128")[0], ())
-    request = bytes(_origin.connect_request(_origin.split_url(url)[0], proxy))
+    request = bytes(_parser.connect_request(_origin.split_url(url)[0], proxy))
     assert request == b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (authority, authority)
 
 

@@ -21,6 +21,7 @@ from moengage_personalize import (
     DeadlineExceeded,
     Experience,
     ExperienceContext,
+    ExperienceDict,
     ExperienceEvent,
     ExperienceMetadata,
     Experiences,
@@ -36,6 +37,14 @@ from moengage_personalize import (
     events,
 )
 from moengage_personalize.integrations.celery import ReportTask, report_task
+from moengage_personalize.integrations.clicks import ClickSigner
+from moengage_personalize.testing import (
+    FakeAsyncPersonalize,
+    FakePersonalize,
+    ReceivedEvent,
+    ReceivedFetch,
+    SandboxPersonalize,
+)
 
 client = PersonalizeClient("WS", "key", DataCenter.DC_03, timeout=0.5, max_retries=0)
 PersonalizeClient(workspace_id="WS", api_key="key", data_center="03")
@@ -167,3 +176,25 @@ assert_type(task.delay([event.to_json()]), AsyncResult[int])
 report_task(Celery("service"), client)
 report_task(Celery("service"), page)  # type: ignore[arg-type]  # pyright: ignore
 task.send([event.to_json()])  # type: ignore[list-item]  # pyright: ignore
+
+signer = ClickSigner(["key"], max_age=60)
+assert_type(signer.sign(experience.context, customer_id=7, element="Buy"), str)
+assert_type(signer.event("token"), ExperienceEvent)
+signer.event(b"token")  # type: ignore[arg-type]  # pyright: ignore
+assert_type(experience.to_dict(), ExperienceDict)
+assert_type(experiences.to_dict(sign=signer.sign), dict[str, ExperienceDict])
+experiences.to_dict(sign=experience.string)  # type: ignore[arg-type]  # pyright: ignore
+assert_type(InSession.from_asgi({"type": "http"}, query=("utm_*",), referrer="referrer"), InSession)
+assert_type(InSession.from_wsgi({}, query="utm_*"), InSession)
+
+
+def uses_the_fixtures(personalize: FakePersonalize, asked: FakeAsyncPersonalize, sandboxed: SandboxPersonalize) -> None:
+    personalize.serve("a", {"Title": "Hi"}, customer_id=7, variation="2")
+    personalize.fail(503, times=2, delay=0.1, malformed=True)
+    personalize.fail(RateLimited)
+    personalize.fail("503")  # type: ignore[arg-type]  # pyright: ignore
+    sandboxed.serve("a", {})
+    assert_type(personalize.client, PersonalizeClient)
+    assert_type(asked.client, AsyncPersonalizeClient)
+    assert_type(personalize.requests, list[ReceivedFetch])
+    assert_type(sandboxed.events, list[ReceivedEvent])

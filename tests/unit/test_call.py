@@ -183,7 +183,7 @@ class ExchangeError(Exception):
     """As one of our own transport, whose words are safe."""
 
 
-ExchangeError.__module__ = "moengage_personalize._transport._failures"
+ExchangeError.__module__ = "moengage_personalize._transport._exchange"
 
 
 class LikeOurs(Exception):

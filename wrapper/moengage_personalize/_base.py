@@ -22,7 +22,7 @@ from ._redact import redact_traceback, strip_tracebacks
 from ._request import FetchRequest, InSession, Keys
 from ._settings import DataCenter, environment, settings
 from ._split import FetchPlan, PartialResult, plan_fetch, read_part
-from ._transport import as_httpx_transport
+from ._transport import HttpxAdapter
 
 logger = logging.getLogger("moengage_personalize")
 LOG_INTERVAL = 30.0  # seconds
@@ -120,7 +120,7 @@ class BaseClient(ABC, Generic[T]):
 
         Its requests go through this client's transport, each within the client's `timeout`. Its errors are its own.
         """
-        return generated_client(self._settings, as_httpx_transport(self._transport))
+        return generated_client(self._settings, HttpxAdapter(self._transport))
 
     @abstractmethod
     def _make_transport(self, http_client: object) -> T:

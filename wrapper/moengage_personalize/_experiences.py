@@ -8,18 +8,34 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, TypeVar, overload
+from contextlib import suppress
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, TypeVar, overload
 
 from . import _json
 from ._arguments import plain_text
 from ._context import ExperienceContext, Fields
-from ._errors import MalformedResponse, PersonalizeError, RateLimit
+from ._errors import InvalidRequestError, MalformedResponse, PersonalizeError, RateLimit
 
 T = TypeVar("T")
 Limit = Callable[[], RateLimit | None]
 JSONList = list[Any]
 JSONObject = dict[str, Any]
 Reason = Literal["served", "not_served", "malformed", "failed", "not_requested"]
+
+
+class ExperienceDict(TypedDict):
+    """An experience as a service's own endpoint answers with it: JSON, and nothing of the context but its variation."""
+
+    values: dict[str, Any]
+    variation: str | None
+    click: NotRequired[str]
+    """The token of a click, where one was signed."""
+
+
+class SignClick(Protocol):
+    """What makes the token of a click, such as the `sign` of a ClickSigner."""
+
+    def __call__(self, context: ExperienceContext, *, customer_id: str) -> str: ...
 
 
 def no_limit() -> RateLimit | None:
@@ -53,6 +69,11 @@ class Experience(Fields):
 
     def __repr__(self) -> str:
         return f"Experience({self._key!r}, variables={list(self._fields)!r})"
+
+    def to_dict(self) -> ExperienceDict:
+        """What an endpoint of a service answers an app or a single-page site with: the values and the variation."""
+        variation = self._context.get("moe_variation_id")
+        return {"values": dict(self._fields), "variation": variation if isinstance(variation, str) else None}
 
     def string(self, name: str, default: T) -> str | T:
         """The variable if it is text, else the default."""
@@ -168,7 +189,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
     `error` is what kept some or all of the answer away.
     """
 
-    __slots__ = ("_failed", "_limit", "_raw", "_read", "_requested", "_served", "error")
+    __slots__ = ("_customer_id", "_failed", "_limit", "_raw", "_read", "_requested", "_served", "error")
 
     def __init__(
         self,
@@ -179,6 +200,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
         failed: frozenset[str] | None = frozenset(),
         error: PersonalizeError | None = None,
         limit: Limit = no_limit,
+        customer_id: str | None = None,
     ) -> None:
         """`requested` and `failed` are sets of keys, None for all there are; `read` raises MalformedResponse."""
         self._raw = raw
@@ -188,6 +210,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
         self._served: dict[str, Experience | None] = {}
         self.error = error
         self._limit = limit
+        self._customer_id = customer_id
 
     def _find(self, key: str) -> Experience | None:
         """One experience, decoded when it is first asked for, so that a malformed one costs only itself."""
@@ -223,6 +246,20 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
     def contexts(self) -> dict[str, ExperienceContext]:
         """The context of each experience that was served, by key."""
         return {key: experience.context for key, experience in self.items()}
+
+    def to_dict(self, *, sign: SignClick | None = None) -> dict[str, ExperienceDict]:
+        """What an endpoint of a service answers an app or a single-page site with: each experience by its key.
+
+        Args:
+            sign: makes the token of a click, in place of the raw context: `ClickSigner(...).sign`. There is none where
+                the fetch had no customer id, or the context lacks what an event has to have: no event could come of it.
+        """
+        found = {key: experience.to_dict() for key, experience in self.items()}
+        if sign is not None and self._customer_id is not None:
+            for key, fields in found.items():
+                with suppress(InvalidRequestError):
+                    fields["click"] = sign(self[key].context, customer_id=self._customer_id)
+        return found
 
     def reason(self, key: str) -> Reason:
         """Why a key is here or absent: "served", "not_served", "malformed", "failed" or "not_requested"."""

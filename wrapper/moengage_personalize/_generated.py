@@ -31,6 +31,7 @@ from .events import ExperienceEvent
 
 # By datetime.weekday(); mypy holds them against the generated type.
 DAYS: tuple[api.DayOfTheWeek, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+APP_KEY = "MOE-APPKEY"  # repeats the workspace
 ERROR_BYTES = 64 * 1024  # an error that is longer is no error of the API
 
 
@@ -133,7 +134,7 @@ def fetch_body(
         user_agent=UNSET if user_agent is None else user_agent,
     )
     if customer_id is not None or user_identifiers is not None:
-        request.identifiers = api.Identifiers(UNSET if customer_id is None else customer_id)
+        request.identifiers = api.Identifiers(customer_id=UNSET if customer_id is None else customer_id)
         if isinstance(user_identifiers, str):
             request.identifiers.user_identifiers = user_identifiers
         elif user_identifiers is not None:
@@ -284,6 +285,7 @@ def generated_client(settings: Settings, transport: object) -> GeneratedClient:
     """The generated client, authenticated, with our timeout (its own default is none), over a transport of httpx."""
     return GeneratedClient(
         base_url=settings.base_url,
+        headers={APP_KEY: settings.credentials.workspace_id},
         token=settings.credentials.token,
         prefix="Basic",
         timeout=httpx.Timeout(settings.timeout),

@@ -44,10 +44,10 @@ Outcome = Response | TransportError
 
 
 class Transport(Protocol):
-    """What PersonalizeClient needs of an engine; it is called from several threads at once."""
+    """What PersonalizeClient needs of a transport; it is called from several threads at once."""
 
-    def perform(self, send: Request) -> Outcome:
-        """Perform one request within `send.timeout` seconds."""
+    def perform(self, request: Request) -> Outcome:
+        """Perform one request within `request.timeout` seconds."""
         ...
 
     def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
@@ -55,17 +55,17 @@ class Transport(Protocol):
         ...
 
     def close(self) -> None:
-        """Release what the engine made itself."""
+        """Release what the transport made itself."""
         ...
 
 
 class AsyncTransport(Protocol):
-    """What AsyncPersonalizeClient needs of an engine; it is called from several tasks of one event loop."""
+    """What AsyncPersonalizeClient needs of a transport; it is called from several tasks of one event loop."""
 
-    async def perform(self, send: Request) -> Outcome:
-        """Perform one request within `send.timeout` seconds."""
+    async def perform(self, request: Request) -> Outcome:
+        """Perform one request within `request.timeout` seconds."""
         ...
 
     async def aclose(self) -> None:
-        """Release what the engine made itself."""
+        """Release what the transport made itself."""
         ...

@@ -59,6 +59,36 @@ class InSession:
         keep("user_agent", _header("user_agent", user_agent))
         keep("attributes", {} if attributes is None else _attributes(attributes))
 
+    @classmethod
+    @redact_traceback
+    def from_asgi(
+        cls, scope: Mapping[str, Any], *, query: str | Iterable[str] = ("utm_*",), referrer: str | None = None
+    ) -> Self:
+        """Take what an ASGI scope tells of the visit, and the time; whatever a visitor has sent, it does not raise.
+
+        Args:
+            scope: of the request, as the server gives it, the visitor's address included: the server decides which
+                proxy to trust. A Starlette or FastAPI request is one, too.
+            query: patterns of the query parameters that become attributes, such as "utm_*".
+            referrer: the attribute that the Referer header becomes; None: it is not sent.
+
+        Raises:
+            InvalidRequestError: no scope, no patterns, or a `referrer` that cannot be an attribute.
+        """
+        from ._web import from_asgi
+
+        return cls(**from_asgi(scope, query, referrer))
+
+    @classmethod
+    @redact_traceback
+    def from_wsgi(
+        cls, environ: Mapping[str, Any], *, query: str | Iterable[str] = ("utm_*",), referrer: str | None = None
+    ) -> Self:
+        """Take what a WSGI environ tells of the visit, such as Django's `request.META`: as `from_asgi`."""
+        from ._web import from_wsgi
+
+        return cls(**from_wsgi(environ, query, referrer))
+
 
 @frozen
 class FetchRequest:
@@ -70,11 +100,16 @@ class FetchRequest:
     in_session: InSession
 
     @classmethod
-    def create(cls, keys: object, customer_id: object, user_identifiers: object, in_session: object) -> Self:
+    def create(cls, keys: object, customer_id: Any, user_identifiers: object, in_session: object) -> Self:
         """Check the arguments of a fetch; raise InvalidRequestError for what cannot be sent."""
+        # A page is rendered with plain text nearly always, which needs no more than a look.
+        if customer_id is not None and not (type(customer_id) is str and customer_id.strip()):
+            customer_id = check_customer_id(customer_id)
+        if in_session is None:
+            in_session = NO_SESSION
         return cls(
             None if keys is None else experience_keys(keys),
-            None if customer_id is None else check_customer_id(customer_id),
+            customer_id,
             None if user_identifiers is None else _user_identifiers(user_identifiers),
             in_session if type(in_session) is InSession else _in_session(in_session),
         )
@@ -82,11 +117,11 @@ class FetchRequest:
 
 def experience_keys(keys: object) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
-    one = plain_text(keys)
+    one = keys if type(keys) is str else plain_text(keys)
     given = [one] if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
     once: dict[str, None] = {}
     for value in given:
-        key = plain_text(value)
+        key = value if type(value) is str else plain_text(value)
         if key is None or not key.strip():
             raise InvalidRequestError(f"expected an experience key to be a non-empty str, got {short_repr(value)}")
         once[key] = None
@@ -99,8 +134,6 @@ def _header(name: str, value: object) -> str | None:
 
 
 def _in_session(value: Any) -> InSession:
-    if value is None:
-        return NO_SESSION
     if issubclass(type(value), InSession):
         return value  # type: ignore[no-any-return]
     return InSession(attributes=check_mapping("in_session", value, "an InSession or a mapping of attributes"))

@@ -39,6 +39,7 @@ class FetchPlan:
 
     requested: frozenset[str] | None
     parts: tuple[SubRequest, ...]
+    customer_id: str | None = field(repr=False)
 
 
 @frozen
@@ -72,7 +73,7 @@ def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
         )
         request = Request(endpoint.method, endpoint.url, endpoint.headers, body)
         parts.append(SubRequest(None if chunk is None else frozenset(chunk), request))
-    return FetchPlan(None if keys is None else frozenset(keys), tuple(parts))
+    return FetchPlan(None if keys is None else frozenset(keys), tuple(parts), fetch.customer_id)
 
 
 def read_part(response: Response, *, strict: bool) -> PartialResult:
@@ -106,6 +107,7 @@ def merge_results(plan: FetchPlan, outcomes: Sequence[PartialResult | Personaliz
         failed=None if failed is None else frozenset(failed),
         error=errors[0] if errors else None,
         limit=partial(_least_left, limits),
+        customer_id=plan.customer_id,
     )
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from .. import _generated
 from .._arguments import check_whole, short_repr
@@ -12,6 +13,7 @@ from .._base import BaseClient
 from .._call import Flow
 from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Response, Transport
+from .._policy import RetryPolicy
 from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
 from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
@@ -148,6 +150,13 @@ class Operations(BaseOperations[Transport]):
 
 class AsyncOperations(BaseOperations[AsyncTransport]):
     """What AsyncPersonalizeClient does beside fetching."""
+
+    def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError("expected a running event loop of asyncio, got none; trio has another") from None
+        return super()._begin(timeout, policy)
 
     @redact_traceback_async
     async def metadata(

@@ -66,7 +66,8 @@ class Circuit:
         self._settings = settings
         self.reset_after_fork()
         register_after_fork(self)
-        self._failures: deque[float] = deque(maxlen=settings.failures)  # when the last calls of the row failed
+        self.failures: deque[float] = deque(maxlen=settings.failures)
+        """When the last calls of the row failed; while there is none, the circuit is closed and has nothing to do."""
         self._row_began = 0.0
         self._opened_at: float | None = None
         self._retry_at = 0.0
@@ -94,14 +95,13 @@ class Circuit:
 
     def succeeded(self) -> None:
         """The API answered: close."""
-        if self._failures:
-            with self._lock:
-                self._failures.clear()
-                self._opened_at = None
+        with self._lock:
+            self.failures.clear()
+            self._opened_at = None
 
     def failed(self, now: float, jitter: float) -> None:
         """A call failed for good: open, if it ends a row that is long enough."""
-        failures, settings = self._failures, self._settings
+        failures, settings = self.failures, self._settings
         with self._lock:
             if failures and abs(now - failures[-1]) > settings.within:
                 failures.clear()

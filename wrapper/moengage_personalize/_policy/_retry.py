@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from typing import Any
 
+from .._arguments import short_repr
 from .._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimit, RateLimited
 from ._circuit import Circuit, CircuitBreaker, seconds_until
 from ._fork import register_after_fork
@@ -28,9 +30,11 @@ class RetryPolicy:
     Times are seconds of one monotonic clock, jitter is from 0 to 1, and `left` is what is left of a call's deadline.
     """
 
-    def __init__(self, max_retries: int, breaker: object, timeout: float = MIN_FAIR_TIMEOUT) -> None:
-        if breaker is not None and not isinstance(breaker, CircuitBreaker):
-            raise ConfigurationError(f"expected circuit_breaker to be a CircuitBreaker or None, got {breaker!r}")
+    def __init__(self, max_retries: int, breaker: Any, timeout: float = MIN_FAIR_TIMEOUT) -> None:
+        if breaker is not None and not issubclass(type(breaker), CircuitBreaker):
+            raise ConfigurationError(
+                f"expected circuit_breaker to be a CircuitBreaker or None, got {short_repr(breaker)}"
+            )
         self._max_retries = max_retries
         self._fair = min(timeout, MIN_FAIR_TIMEOUT)
         self._circuit = None if breaker is None else Circuit(breaker)
@@ -57,13 +61,13 @@ class RetryPolicy:
             RateLimited: the limit is used up, and to wait for its reset would outlast the deadline.
             CircuitOpen: the API is down, and this is not the next probe.
         """
-        wait = self._throttled(now)
+        wait = self._throttled(now) if self._throttled_until else 0.0
         if wait:
             pause = wait + BACKOFF * (1 + jitter) / 2
             if pause + MIN_ATTEMPT_TIME <= left:
                 return pause
             raise self._still_limited(wait)
-        if self._circuit is not None and not under_way:
+        if self._circuit is not None and self._circuit.failures and not under_way:
             wait = self._circuit.seconds_until_allowed(now, jitter)
             if wait:
                 raise CircuitOpen(
@@ -94,7 +98,7 @@ class RetryPolicy:
 
     def succeeded(self) -> None:
         """A call brought an answer."""
-        if self._circuit is not None:
+        if self._circuit is not None and self._circuit.failures:
             self._circuit.succeeded()
         if self._tokens < QUOTA:
             with self._lock:

@@ -1,30 +1,61 @@
-"""The network: one Request in, one Response or TransportError out, within its time.
+"""The network: one Request in, one Response or TransportError out, within its time. It knows nothing of retries.
 
-THEORY TO FOLLOW
+**States.** A connection is new, then in turn exchanging and idle, then closed. It goes back to idle only by the reuse
+rule, and only HTTP11Connection (_parser) decides that; SyncConnection and AsyncConnection move its bytes.
+
+**Framing** (RFC 9112, section 6). httptools reads, with no lenient flag set: what is folded, doubled or ended by half a
+line end is refused, and the reason is said. Heads are held until they are whole, because httptools would take RTSP/1.0
+for HTTP. Heads, trailers, bodies and what gzip makes of them have limits, so that a response costs memory, not more.
+
+**Reuse rule** (sections 6.3 and 9.3). A connection serves again only after a status that the API documents, with a
+body framed by exactly one of Content-Length and chunked, read to its end, with nothing behind it, on HTTP/1.1. Without
+it, a server that sends a body behind a 204 answers each visitor with what was meant for the one before. For the same
+reason a new connection is looked at before the first request, and an idle one before each: bytes that came unasked
+end it. An idle connection also ends after 55 s, and any after 5 minutes, so that a host that has moved is followed.
+
+**Stale** (section 9.3.1). A server may close an idle connection while a request is on its way. Then not a byte of the
+response came, or a 408, and the outcome says "stale": the caller may send again at once. All others that lay idle are
+given up with it (PoolGeneration), because a server that restarts closes them all.
+
+**Deadline.** Each step gets what is left of the request's time, not a timeout of its own, which a server that drips a
+byte a second would outlive. What has come by the deadline is still taken. Look-ups run in threads, since nothing ends
+one; but no thread is started while the interpreter ends, because it would never run, and who started it waits for it.
+
+**Refusals** (RFC 9110, section 15). Status and headers decide, and the body of a refusal only supplies words: it may be
+cut, too large or coded in any way, and a 429 is a 429 still. Only a 200 is lost to its body.
+
+**Exceptions.** What I/O raises is wrapped where it is raised, as ExchangeError, and becomes a TransportError in
+`perform`. Whatever else there is (an interrupt, a cancellation, what a signal handler raises) goes through at once, and
+ends the connection it meets: half a response would be the next visitor's. No variable of a frame shows what is sent.
+
+**Fork, loop, gevent.** Connections belong to a process and to an event loop: two that read from one would share out
+the answers. So they are kept in a state of the process, asked for at each request because uWSGI forks without a word
+to Python, or of the loop. A loop that was closed leaves sockets, which are closed when the next one begins. gevent may
+patch the standard library after a client was made; then that client begins again, with sockets and queues that yield.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from inspect import iscoroutinefunction
-from typing import Any, cast
+from typing import Any
 
 import httpx
 
 from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Transport
 from ._async import AsyncPooledTransport
-from ._failures import ConnectError, words
-from ._httpx import AsyncHttpxAdapter, AsyncHttpxTransport, HttpxAdapter, HttpxTransport
+from ._exchange import ExchangeError, words
+from ._httpx import AsyncHttpxTransport, HttpxAdapter, HttpxTransport
 from ._origin import Origin, Proxy, own_certificates, proxy_for, split_url, ssl_context
 from ._sync import PooledTransport, blocking_proxy
 
 __all__ = [
     "AsyncHttpxTransport",
     "AsyncPooledTransport",
+    "HttpxAdapter",
     "HttpxTransport",
     "PooledTransport",
-    "as_httpx_transport",
     "make_async_transport",
     "make_transport",
 ]
@@ -54,18 +85,14 @@ def make_async_transport(http_client: object | None, url: str | None = None) -> 
     return AsyncPooledTransport()
 
 
-def as_httpx_transport(transport: object) -> HttpxAdapter | AsyncHttpxAdapter:
-    """One of ours under a client of httpx: blocking under an httpx.Client, awaited under an httpx.AsyncClient."""
-    if hasattr(transport, "aclose"):
-        return AsyncHttpxAdapter(cast(AsyncTransport, transport))
-    return HttpxAdapter(cast(Transport, transport))
-
-
 def _check_client(client: Any, name: str, close: str) -> Any:
     """The client, if it has what is used of one."""
-    used = ("build_request", "send", close)
-    fits = not isinstance(client, type) and all(callable(getattr(client, method, None)) for method in used)
-    if not fits or iscoroutinefunction(client.send) != (close == "aclose"):
+    try:
+        used = [getattr(client, method) for method in ("build_request", "send", close)]
+        fits = all(map(callable, used)) and iscoroutinefunction(used[1]) == (close == "aclose")
+    except Exception:  # noqa: BLE001 -- the code of a caller's object may raise anything
+        fits = False
+    if not fits or issubclass(type(client), type):
         raise ConfigurationError(f"expected http_client to be an httpx.{name}, got {type(client).__name__}")
     return client
 
@@ -79,7 +106,7 @@ def _check_environment(url: str | None, proxy_of: Callable[[Origin], Proxy | Non
         proxy = proxy_of(origin)
     except (httpx.InvalidURL, ValueError, KeyError):
         raise ConfigurationError("expected a URL with a host that can be looked up, got another") from None
-    except ConnectError as error:
+    except ExchangeError as error:
         raise ConfigurationError(str(error)) from None
     if own_certificates() and (origin.tls or (proxy is not None and proxy.origin.tls)):
         try:

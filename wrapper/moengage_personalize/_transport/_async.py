@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import errno
+from collections.abc import AsyncGenerator, Callable
 from contextlib import suppress
 from functools import partial
 from math import inf
@@ -12,12 +13,11 @@ from typing import Any, cast
 from attrs import frozen
 
 from .._messages import Outcome, Request, Response
-from ._deadline import Deadline, shares
 from ._dns import look_up
-from ._failures import ConnectError, ExchangeError, ExchangeTimeout, PoolTimeout, ProtocolError, words
+from ._exchange import Deadline, ExchangeError, words
 from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
-from ._origin import Origin, connect_request, proxy_for, request_bytes, ssl_context
-from ._parser import HTTP11Connection, PoolGeneration
+from ._origin import Origin, proxy_for, ssl_context
+from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 
 # Bytes: more than the TLS of asyncio and uvloop takes in at once (256 KB, and a record of 16 KB), because what is left
 # after one read is lost to them if the server closes meanwhile.
@@ -77,7 +77,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         if self._waiter is not None:
             try:
                 self._watch()
-            except ExchangeTimeout as error:
+            except ExchangeError as error:
                 self._fail(error)
 
     def _silence(self) -> None:
@@ -128,7 +128,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
         if self._transport.is_closing():
             raise self.http.connection_lost()
         if self.http.must_close:
-            raise ProtocolError("expected a server that waits for a request, got bytes before it")
+            raise ExchangeError("protocol", "expected a server that waits for a request, got bytes before it")
 
     def close(self) -> None:
         """Close it at once: nothing is to be waited for, and nothing is on its way."""
@@ -162,9 +162,9 @@ async def connect(
             connection.close()
             raise
     except TimeoutError as error:
-        raise ExchangeTimeout("the deadline passed while connecting") from error
+        raise ExchangeError("timeout", "the deadline passed while connecting") from error
     except OSError as error:
-        raise ConnectError(words(error)) from error
+        raise ExchangeError("connection", words(error)) from error
     return connection
 
 
@@ -174,12 +174,13 @@ async def _connect_tcp(origin: Origin, make: Callable[[], AsyncConnection], dead
     looking.add_done_callback(lambda ended: ended.cancelled() or ended.exception())  # or a late one is logged
     await asyncio.wait({looking}, timeout=deadline.left("connecting"))
     if not looking.done():
-        raise ExchangeTimeout("the deadline passed while the host was looked up")
+        raise ExchangeError("timeout", "the deadline passed while the host was looked up")
     context, name = (ssl_context(), origin.server_name) if origin.tls else (None, None)
-    failed: OSError = OSError("the host has no address")
-    for address, share in shares(looking.result(), deadline):
+    addresses = looking.result()
+    failed: OSError = OSError(errno.EADDRNOTAVAIL, "the host has no address")
+    for position, address in enumerate(addresses):
         try:
-            async with asyncio.timeout(share):
+            async with asyncio.timeout(deadline.left("connecting", len(addresses) - position)):
                 _, connection = await asyncio.get_running_loop().create_connection(
                     make, address, origin.port, ssl=context, server_hostname=name
                 )
@@ -197,6 +198,15 @@ class _LoopState:
     pools: Pools[AsyncConnection]
     make: Callable[[], AsyncConnection]
     """A connection that is not made yet."""
+    closing: AsyncGenerator[None]
+
+
+async def _until_shutdown(pools: Pools[AsyncConnection]) -> AsyncGenerator[None]:
+    """Close the connections when their event loop shuts its generators down, as asyncio.run does before it ends."""
+    try:
+        yield
+    finally:
+        pools.close()
 
 
 class AsyncPooledTransport:
@@ -212,11 +222,14 @@ class AsyncPooledTransport:
         loop = asyncio.get_running_loop()
         if loop not in self._made:
             for other in [other for other in list(self._made) if other.is_closed()]:  # shared by loops of other threads
-                if (left := self._made.pop(other, None)) is not None:
-                    left.pools.close()
+                with suppress(KeyError):
+                    self._made.pop(other).pools.close()
             pools, buffer = Pools[AsyncConnection](proxy_for), memoryview(bytearray(BUFFER))
             make = partial(AsyncConnection, pools.generation, buffer)
-            self._made[loop] = _LoopState(asyncio.Semaphore(MAX_CONNECTIONS), pools, make)
+            closing = _until_shutdown(pools)
+            with suppress(StopIteration):  # which says that it waits
+                anext(closing).send(None)
+            self._made[loop] = _LoopState(asyncio.Semaphore(MAX_CONNECTIONS), pools, make, closing)
         return self._made[loop]
 
     async def perform(self, request: Request) -> Outcome:
@@ -227,7 +240,7 @@ class AsyncPooledTransport:
                 async with asyncio.timeout(deadline.remaining()):
                     await state.slots.acquire()
             except TimeoutError:
-                return state.pools.failed(request.url, PoolTimeout("all connections are in use"))
+                return state.pools.failed(request.url, ExchangeError("busy", "all connections are in use"))
         else:
             await state.slots.acquire()  # at once
         try:
@@ -246,4 +259,4 @@ class AsyncPooledTransport:
         """Close the connections of this event loop; those that are in use are closed after their responses."""
         state = self._made.pop(asyncio.get_running_loop(), None)
         if state is not None:
-            state.pools.close()
+            await state.closing.aclose()

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import zlib
 
-from ._failures import DecodingError, TooLarge
+from ._exchange import DecodingError, ExchangeError
 
 ON_THE_WIRE = 2 * 1024 * 1024  # bytes
 DECODED = 4 * 1024 * 1024
@@ -26,15 +26,15 @@ class BodyReader:
         self.size = 0
 
     def feed(self, piece: bytes) -> None:
-        """Keep one more piece; raise TooLarge when it is one too many."""
+        """Keep one more piece; raise ExchangeError when it is one too many."""
         self.size += len(piece)
         if self.size > ON_THE_WIRE:
             self._raw.clear()
-            raise TooLarge(f"a body of more than {ON_THE_WIRE:,} bytes on the wire")
+            raise ExchangeError("limit", f"a body of more than {ON_THE_WIRE:,} bytes on the wire")
         self._raw.append(piece)
 
     def decode(self, content_encoding: str = "") -> bytes:
-        """The body without its content codings; raise DecodingError or TooLarge.
+        """The body without its content codings; raise DecodingError, or ExchangeError where it is too large.
 
         https://www.rfc-editor.org/rfc/rfc9110#section-8.4
         """
@@ -46,7 +46,7 @@ class BodyReader:
         if not codings:
             return raw
         if codings not in (["gzip"], ["x-gzip"]):
-            raise DecodingError("a content coding that was not asked for")
+            raise DecodingError("protocol", "a content coding that was not asked for")
         return _gunzip(raw)
 
 
@@ -69,12 +69,12 @@ def _gunzip(packed: bytes) -> bytes:
         try:
             body += member.decompress(packed, DECODED + 1 - len(body))
         except zlib.error:
-            raise DecodingError("a body that is not gzip") from None
+            raise DecodingError("protocol", "a body that is not gzip") from None
         if len(body) > DECODED:
-            raise TooLarge(f"a body of more than {DECODED:,} bytes decoded")
+            raise ExchangeError("limit", f"a body of more than {DECODED:,} bytes decoded")
         if not member.eof:
-            raise DecodingError("gzip that was cut off")
+            raise DecodingError("protocol", "gzip that was cut off")
         packed = member.unused_data.lstrip(b"\0")  # which some fill up with
         if not packed:
             return bytes(body)
-    raise TooLarge(f"gzip of more than {MEMBERS} members")
+    raise ExchangeError("limit", f"gzip of more than {MEMBERS} members")

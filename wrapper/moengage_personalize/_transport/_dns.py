@@ -30,11 +30,12 @@ def look_up(host: str) -> Future[Addresses]:
         return known
     with _lock:
         now = time.monotonic()
-        since, future = _found.get(host, (now, None))
-        fresh = 0 <= now - since <= FRESH  # an instant of another clock (freezegun) is not
-        if future is not None and (fresh and future.exception() is None if future.done() else True):
-            return future
-        future = Future()
+        if host in _found:
+            since, asked = _found[host]
+            fresh = 0 <= now - since <= FRESH  # an instant of another clock (freezegun) is not
+            if not asked.done() or (fresh and asked.exception() is None):
+                return asked
+        future = Future[Addresses]()
         _found[host] = (now, future)
     if not sys.is_finalizing():  # else a thread would never run, and starting it waits until it does
         # A daemon, because nothing can end a look-up and no process should wait for one.
@@ -57,12 +58,12 @@ def _resolve(host: str, future: Future[Addresses]) -> None:
     except OSError as error:
         future.set_exception(error)
     except UnicodeError:
-        future.set_exception(OSError("not a host name"))
+        future.set_exception(socket.gaierror(socket.EAI_NONAME, "not a host name"))
     else:
         future.set_result(tuple(dict.fromkeys(str(address[0]) for *_, address in found)))
     finally:
         if not future.done():  # interrupted, and nobody may wait for ever
-            future.set_exception(OSError("the look-up was interrupted"))
+            future.set_exception(socket.gaierror(socket.EAI_AGAIN, "the look-up was interrupted"))
 
 
 def _forget() -> None:

@@ -6,6 +6,7 @@ their classes. It is used, never changed and never closed; each of its reads end
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from contextlib import aclosing, closing
 from typing import Any
@@ -13,33 +14,22 @@ from typing import Any
 import httpx
 from attrs import frozen
 
-from .._messages import AsyncTransport, Outcome, Request, Response, Transport, TransportError
+from .._messages import Outcome, Request, Response, TransportError
 from ._body import ACCEPTED, BodyReader
-from ._deadline import Deadline
-from ._failures import (
-    ConnectError,
-    DecodingError,
-    ExchangeError,
-    ExchangeTimeout,
-    PoolTimeout,
-    ProtocolError,
-    ReadError,
-    words,
-)
+from ._exchange import Deadline, ExchangeError, Kind, words
 from ._origin import split_url
 from ._threads import SideBySide
 
 STEPS = ("connect", "read", "write", "pool")
 # What httpx's exceptions mean for a call, by the first of their classes' names that is here.
-KINDS: dict[str, type[ExchangeError]] = {
-    "PoolTimeout": PoolTimeout,
-    "TimeoutException": ExchangeTimeout,
-    "TimeoutError": ExchangeTimeout,
-    "ConnectError": ConnectError,
-    "LocalProtocolError": ProtocolError,
-    "DecodingError": DecodingError,
-    "HTTPError": ReadError,
-    "OSError": ReadError,
+KINDS: dict[str, Kind] = {
+    "PoolTimeout": "busy",
+    "TimeoutException": "timeout",
+    "TimeoutError": "timeout",
+    "LocalProtocolError": "protocol",
+    "DecodingError": "protocol",
+    "HTTPError": "connection",
+    "OSError": "connection",
 }
 
 
@@ -58,9 +48,9 @@ class HttpxTransport:
         try:
             made = _build(self.client, request, deadline)
             response = self.client.send(made, stream=True, auth=None, follow_redirects=False)
-            with closing(response):
-                if not response.is_stream_consumed:  # else it is a mock's, read and decoded when it was made
-                    body = BodyReader()
+            if not response.is_stream_consumed:  # else it is a mock's, read and decoded when it was made
+                body = BodyReader()
+                with closing(response):
                     for piece in response.iter_raw():
                         body.feed(piece)
                         del piece  # of which a traceback would show what it holds
@@ -71,7 +61,7 @@ class HttpxTransport:
 
     def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
         """Perform several requests of one call side by side."""
-        with SideBySide(self.perform, requests, len(requests) - 1) as all_of_them:
+        with SideBySide(self.perform, requests) as all_of_them:
             return all_of_them.results()
 
     def close(self) -> None:
@@ -92,9 +82,9 @@ class AsyncHttpxTransport:
         try:
             made = _build(self.client, request, deadline)
             response = await self.client.send(made, stream=True, auth=None, follow_redirects=False)
-            async with aclosing(response):
-                if not response.is_stream_consumed:
-                    body = BodyReader()
+            if not response.is_stream_consumed:
+                body = BodyReader()
+                async with aclosing(response):
                     async for piece in response.aiter_raw():
                         body.feed(piece)
                         del piece
@@ -110,7 +100,7 @@ class AsyncHttpxTransport:
 def _build(client: Any, request: Request, deadline: Deadline) -> Any:
     """The request as httpx has it."""
     if getattr(client, "is_closed", False):
-        raise ConnectError("expected an open http_client, got one that was closed")
+        raise ExchangeError("connection", "expected an open http_client, got one that was closed")
     made = client.build_request(
         request.method,
         request.url,
@@ -139,31 +129,29 @@ def _outcome(request: Request, response: Any, body: BodyReader | None, error: Ex
 
 def _translated(error: Exception) -> Exception:
     """An exception of I/O as ours, without its words; another as it is."""
-    known = (KINDS[base.__name__] for base in type(error).__mro__ if base.__name__ in KINDS)
-    kind = None if isinstance(error, ExchangeError) else next(known, None)
-    return error if kind is None else kind(words(error))
+    names = [base.__name__ for base in type(error).__mro__ if base.__name__ in KINDS]
+    if isinstance(error, ExchangeError) or not names:
+        return error
+    return ExchangeError(KINDS[names[0]], words(error))
 
 
 @frozen(repr=False)
-class HttpxAdapter(httpx.BaseTransport):
-    """One of our transports under an httpx.Client, so that what is sent through that keeps a deadline too."""
+class HttpxAdapter(httpx.BaseTransport, httpx.AsyncBaseTransport):
+    """One of our transports under a client of httpx, so that what is sent through that keeps its deadline, too."""
 
-    transport: Transport
+    transport: Any
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         request.read()
+        if hasattr(self.transport, "aclose"):
+            raise TypeError("expected an httpx.AsyncClient over a transport that is awaited, got an httpx.Client")
         return _answer(request, self.transport.perform(_ours(request)))
-
-
-@frozen(repr=False)
-class AsyncHttpxAdapter(httpx.AsyncBaseTransport):
-    """As HttpxAdapter, awaited."""
-
-    transport: AsyncTransport
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await request.aread()
-        return _answer(request, await self.transport.perform(_ours(request)))
+        if hasattr(self.transport, "aclose"):
+            return _answer(request, await self.transport.perform(_ours(request)))
+        return _answer(request, await asyncio.to_thread(self.transport.perform, _ours(request)))
 
 
 # What a transport says itself, for its own connection.
@@ -187,9 +175,7 @@ def _ours(request: httpx.Request) -> Request:
 
 
 def _answer(request: httpx.Request, outcome: Outcome) -> httpx.Response:
-    match outcome:
-        case Response(status, headers, body):
-            kept = {name: value for name, value in headers.items() if name not in CODED_HEADERS}
-            return httpx.Response(status, headers=kept, content=body, request=request)
-        case TransportError(kind, cause):
-            raise RAISED.get(kind, httpx.NetworkError)(str(cause), request=request) from cause
+    if isinstance(outcome, TransportError):
+        raise RAISED.get(outcome.kind, httpx.NetworkError)(str(outcome.cause), request=request) from outcome.cause
+    headers = {name: value for name, value in outcome.headers.items() if name not in CODED_HEADERS}
+    return httpx.Response(outcome.status, headers=headers, content=outcome.body, request=request)

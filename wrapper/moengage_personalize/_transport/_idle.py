@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
 from .._messages import TransportError
-from ._failures import ExchangeError, StaleConnectionError
+from ._exchange import ExchangeError
 from ._origin import Origin, Proxy, split_url
 from ._parser import HTTP11Connection, PoolGeneration
 
@@ -102,7 +102,7 @@ class Pools(Generic[C]):
 
     def failed(self, url: str, error: ExchangeError) -> TransportError:
         """A failed exchange as a value that names host and port, and the proxy if there is one."""
-        if isinstance(error, StaleConnectionError):
+        if error.kind == "stale":
             self.generation.invalidate()
         origin, _ = split_url(url)
         proxy = self.by_origin[origin].proxy if origin in self.by_origin else None

@@ -1,4 +1,4 @@
-"""Where requests lead and how their heads are written; certificates and proxies from the environment.
+"""Where requests lead; certificates and proxies from the environment.
 
 Which proxy serves an origin is what the standard library finds (urllib.request.getproxies and proxy_bypass):
 HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY, on macOS and Windows also what the system's settings say.
@@ -19,9 +19,8 @@ from urllib.request import getproxies, proxy_bypass
 import httpx
 from attrs import field, frozen
 
-from .._messages import Request, Response
-from ._body import ACCEPTED
-from ._failures import ConnectError, ProtocolError
+from .._messages import Response
+from ._exchange import ExchangeError
 
 PORTS = {"http": 80, "https": 443}
 
@@ -57,7 +56,7 @@ class Proxy:
     def check(self, response: Response) -> None:
         """Raise what it means when a proxy does not connect."""
         if not 200 <= response.status < 300:
-            raise ConnectError(f"expected the proxy to connect, got status {response.status}")
+            raise ExchangeError("connection", f"expected the proxy to connect, got status {response.status}")
 
 
 @lru_cache(maxsize=64)
@@ -100,63 +99,21 @@ def _ssl_context(_: type[ssl.SSLContext], file: str = "", folder: str = "") -> s
 
 
 def proxy_for(origin: Origin) -> Proxy | None:
-    """The proxy that the environment names for an origin; raise ConnectError where it cannot be used."""
+    """The proxy that the environment names for an origin; raise ExchangeError where it cannot be used."""
     found = getproxies()
     address = found.get("https" if origin.tls else "http") or found.get("all")
     if not address or proxy_bypass(str(origin)) or proxy_bypass(origin.host):
         return None
     mark = address.find("://")
     if mark >= 0 and address[:mark].lower() not in PORTS:
-        raise ConnectError(f"expected an http or https proxy in the environment, got {address[:mark]!r}")
+        raise ExchangeError("connection", f"expected an http or https proxy in the environment, got {address[:mark]!r}")
     with suppress(httpx.InvalidURL, ValueError):  # whose words may hold a password
         proxy = httpx.Proxy(address if mark >= 0 else f"http://{address}")
         where, _ = split_url(str(proxy.url.copy_with(username=None, password=None)))
         auth = () if proxy.raw_auth is None else ((b"Proxy-Authorization", _basic(*proxy.raw_auth)),)
         return Proxy(where, auth)
-    raise ConnectError("expected the URL of a proxy in the environment, got another text")
+    raise ExchangeError("connection", "expected the URL of a proxy in the environment, got another text")
 
 
 def _basic(user: bytes, password: bytes) -> bytes:
     return b"Basic " + b64encode(user + b":" + password)
-
-
-def connect_request(origin: Origin, proxy: Proxy) -> memoryview:
-    """What asks a proxy for a tunnel (RFC 9110, section 9.3.6)."""
-    authority = str(origin).encode()
-    return memoryview(_written("CONNECT", authority, [(b"Host", authority), *proxy.headers]) + b"\r\n")
-
-
-def request_bytes(request: Request, proxy: Proxy | None) -> memoryview:
-    """A request as it travels; as a view, of which a traceback shows nothing."""
-    head = _head(request.method, request.url, proxy, tuple(request.headers.items()))
-    return memoryview(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(request.body), request.body))
-
-
-@lru_cache(maxsize=64)
-def _head(method: str, url: str, proxy: Proxy | None, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """What each request of a client has in common; a proxy that makes no tunnel is told the whole URL."""
-    origin, path = split_url(url)
-    named = [(b"Host", origin.authority), (b"Accept-Encoding", ACCEPTED.encode()), (b"User-Agent", user_agent())]
-    sent = [*named, *((name.encode(), value.encode()) for name, value in headers)]
-    if proxy is None or origin.tls:
-        return _written(method, path, sent)
-    return _written(method, b"http://" + origin.authority + path, [*sent, *proxy.headers])
-
-
-def _written(method: str, target: bytes, headers: Headers) -> bytes:
-    """The first line of a request, and its headers."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), *(b"%b: %b\r\n" % header for header in headers)]
-    head = b"".join(lines)
-    if len(head.splitlines()) != len(lines):
-        raise ProtocolError("expected headers without line breaks, got one with some")
-    return head
-
-
-@cache
-def user_agent() -> bytes:
-    """Our name and version; without the version where the package is not installed, as in a zipapp."""
-    from importlib import metadata  # here, because it is slow to import
-
-    with suppress(metadata.PackageNotFoundError):
-        return f"moengage-personalize/{metadata.version('moengage-personalize')}".encode()
-    return b"moengage-personalize"

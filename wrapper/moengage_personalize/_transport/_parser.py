@@ -1,4 +1,4 @@
-"""HTTP/1.1 on one connection, without I/O: what received bytes mean, and whether another request may follow.
+"""HTTP/1.1 on one connection, without I/O: how a request is written, what received bytes mean, who may follow.
 
 httptools alone reads heads and chunks, strictly. What it takes and HTTP/1.1 has not (RTSP/1.0, HTTP/0.9) is refused
 here, for which each head is held until it is whole.
@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import random
 import re
+from contextlib import suppress
+from functools import cache, lru_cache
 from time import monotonic
 
 from attrs import define
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
 
-from .._messages import Response
-from ._body import ON_THE_WIRE, BodyReader
-from ._failures import ExchangeError, ProtocolError, ReadError, StaleConnectionError, TooLarge, words
+from .._messages import Request, Response
+from ._body import ACCEPTED, ON_THE_WIRE, BodyReader
+from ._exchange import ExchangeError, words
+from ._origin import Headers, Origin, Proxy, split_url
 
 HEAD = 100 * 1024  # bytes of one head, and of trailers
 FRAMED = 8  # bytes on the wire for one of a body, in the smallest of chunks
@@ -32,8 +35,8 @@ MAX_AGE = 300.0
 KEEP_ALIVE_STATUSES = frozenset({200, 400, 401, 403, 429, 500})
 
 _VERSION = b"HTTP/1."
-# The end of a head; or a line that ends as none may, for which httptools says why it is refused.
-_HEAD_END = re.compile(rb"\r\n\r\n|(?<!\r)\n")
+_END = b"\r\n\r\n"  # of a head
+_BARE_LF = re.compile(rb"(?<!\r)\n")  # after which no end need be waited for: httptools says what is wrong
 # What httptools says (llhttp's own words, which quote nothing), in plainer ones.
 _REASONS = {
     "Duplicate Content-Length": "Content-Length twice",
@@ -71,45 +74,45 @@ class ResponseParser:
         self._informational = 0
         self._received = 0
         self._tunnel = tunnel
-        self._http = HttpResponseParser(self)
+        self.parser = HttpResponseParser(self)
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Take what was read; raise ProtocolError or TooLarge."""
+        """Take what was read; raise ExchangeError."""
         self.started = True
-        while not self.headers_complete:
+        if not self.headers_complete:
             self._head += data
-            if not _VERSION.startswith(self._head[: len(_VERSION)]):
-                raise ProtocolError("expected HTTP/1.1, got another protocol")
-            found = _HEAD_END.search(self._head)
-            if len(self._head) > HEAD and (found is None or found.end() > HEAD):
-                raise TooLarge(f"headers of more than {HEAD:,} bytes")
-            if found is None:
-                return
-            with memoryview(self._head) as view:
-                self._parse(view[: found.end()])
-            data = bytes(self._head[found.end() :])
-            self._head.clear()
-            if self._informational > INFORMATIONAL:
-                raise TooLarge(f"more than {INFORMATIONAL} informational answers before the answer")
-        if data and self.message_complete:
-            if self._tunnel:
-                raise ProtocolError("expected a tunnel, got bytes of the proxy's own behind its answer")
-            self.surplus = True
-        elif data:
-            self._received += len(data)
-            self._parse(data)
-            if self._received > HEAD + FRAMED * self.body.size:
-                raise TooLarge(f"trailers of more than {HEAD:,} bytes")
+            while True:
+                if not _VERSION.startswith(self._head[: len(_VERSION)]):
+                    raise ExchangeError("protocol", "expected HTTP/1.1, got another protocol")
+                end = self._head.find(_END) + len(_END)
+                if end > HEAD or (end < len(_END) and len(self._head) > HEAD):
+                    raise ExchangeError("limit", f"headers of more than {HEAD:,} bytes")
+                if end < len(_END) and not _BARE_LF.search(self._head):
+                    return
+                if not self._head.startswith(b"1", 9):  # the first digit of the status
+                    break
+                self._parse(memoryview(self._head[:end]))  # an informational answer alone, before what is behind it
+                del self._head[:end]
+                if self._informational > INFORMATIONAL:
+                    raise ExchangeError("limit", f"more than {INFORMATIONAL} informational answers before the answer")
+            data, self._head = memoryview(self._head), bytearray()
+            self._received -= end
+        self._received += len(data)
+        self._parse(data)
+        if self._received > HEAD + FRAMED * self.body.size:
+            raise ExchangeError("limit", f"trailers of more than {HEAD:,} bytes")
+        if self.surplus and self._tunnel:
+            raise ExchangeError("protocol", "expected a tunnel, got bytes of the proxy's own behind its answer")
 
     def _parse(self, data: bytes | memoryview) -> None:
         try:
-            self._http.feed_data(data)
+            self.parser.feed_data(data)
         except (HttpParserError, HttpParserUpgrade) as error:
             if error.__context__ is not None:  # what was raised within a callback: ours, or an interrupt
                 raise error.__context__ from None
             if not self.message_complete:
                 reason = str(error)
-                raise ProtocolError(f"expected HTTP/1.1, got {_REASONS.get(reason, reason)}") from None
+                raise ExchangeError("protocol", f"expected HTTP/1.1, got {_REASONS.get(reason, reason)}") from None
             self.surplus = True  # behind the response
 
     def on_message_begin(self) -> None:
@@ -123,18 +126,18 @@ class ResponseParser:
     def on_headers_complete(self) -> None:
         if self.message_complete:
             return
-        self.status = self._http.get_status_code()
-        if self._http.get_http_version() not in ("1.1", "1.0"):
-            raise ProtocolError("expected HTTP/1.1, got another version")
+        self.status = self.parser.get_status_code()
         if self.status < 100 or self.status == 101:
-            raise ProtocolError(f"expected a status from 200, got {self.status}")
+            raise ExchangeError("protocol", f"expected a status from 200, got {self.status}")
         self.headers_complete = self.status >= 200
         self.message_complete = self.headers_complete and self._tunnel  # what comes next is not the proxy's own
         if self.headers_complete and int(self.headers.get("content-length", 0)) > ON_THE_WIRE:
-            raise TooLarge(f"a body of more than {ON_THE_WIRE:,} bytes on the wire")
+            raise ExchangeError("limit", f"a body of more than {ON_THE_WIRE:,} bytes on the wire")
 
     def on_body(self, piece: bytes) -> None:
-        if not self.message_complete:
+        if self.message_complete:
+            self.surplus = True
+        else:
             self.body.feed(piece)
 
     def on_message_complete(self) -> None:
@@ -147,13 +150,9 @@ class ResponseParser:
                 self.status in KEEP_ALIVE_STATUSES
                 and ("content-length" in self.headers)
                 != (self.headers.get("transfer-encoding", "").lower() == "chunked")
-                and self._http.should_keep_alive()
-                and self._http.get_http_version() == "1.1"
+                and self.parser.should_keep_alive()
+                and self.parser.get_http_version() == "1.1"
             )
-
-    def release(self) -> None:
-        """Let go of httptools' parser, which holds what holds it."""
-        del self._http
 
 
 class HTTP11Connection:
@@ -188,12 +187,12 @@ class HTTP11Connection:
         if parser.keep_alive and not parser.surplus:
             self._served = self._clean = True
             self._idle_since = monotonic()
-        parser.release()
+        del parser.parser  # which holds what holds it
         return True
 
     def _at_the_end(self, parser: ResponseParser) -> bool:
         if parser.headers_complete and not parser.headers.keys() & {"content-length", "transfer-encoding"}:
-            parser.release()
+            del parser.parser
             return True  # a response without a length ends with its connection (RFC 9112, section 6.3)
         raise self.connection_lost()
 
@@ -204,7 +203,7 @@ class HTTP11Connection:
         text = f"the server closed the connection {'within its answer' if within else 'without an answer'}"
         if error is not None:
             text = words(error)
-        return StaleConnectionError(text) if self._served and not within else ReadError(text)
+        return ExchangeError("stale", text) if self._served and not within else ExchangeError("connection", text)
 
     def response(self, error: ExchangeError | None = None) -> Response:
         """The response, also where only its body was lost to `error`; raise that where it is what decides.
@@ -215,18 +214,19 @@ class HTTP11Connection:
         """
         parser, self._parser = self._parser, None
         if parser is None or not parser.headers_complete:
-            raise error or ReadError("no answer")
+            raise error or ExchangeError("connection", "no answer")
         if parser.status == 408 and self._served:
-            raise StaleConnectionError("the server answered 408 on a connection that lay idle")
-        body = b""
-        if error is None:
-            try:
-                body = parser.body.decode(parser.headers.get("content-encoding", ""))
-            except ExchangeError as failed:
-                error = failed
-        if error is not None and parser.status == 200:
-            raise error
-        return Response(parser.status, parser.headers, body)
+            raise ExchangeError("stale", "the server answered 408 on a connection that lay idle")
+        try:
+            if error is not None:
+                raise error
+            return Response(
+                parser.status, parser.headers, parser.body.decode(parser.headers.get("content-encoding", ""))
+            )
+        except ExchangeError:
+            if parser.status == 200:
+                raise
+            return Response(parser.status, parser.headers, b"")
 
     @property
     def reusable(self) -> bool:
@@ -241,3 +241,45 @@ class HTTP11Connection:
         """
         now = monotonic()
         return not (0 <= now - self._idle_since < IDLE_EXPIRY and 0 <= now - self._opened < self._max_age)
+
+
+def connect_request(origin: Origin, proxy: Proxy) -> memoryview:
+    """What asks a proxy for a tunnel (RFC 9110, section 9.3.6)."""
+    authority = str(origin).encode()
+    return memoryview(_written("CONNECT", authority, [(b"Host", authority), *proxy.headers]) + b"\r\n")
+
+
+def request_bytes(request: Request, proxy: Proxy | None) -> memoryview:
+    """A request as it travels; as a view, of which a traceback shows nothing."""
+    head = _head(request.method, request.url, proxy, tuple(request.headers.items()))
+    return memoryview(b"%bContent-Length: %d\r\n\r\n%b" % (head, len(request.body), request.body))
+
+
+@lru_cache(maxsize=64)
+def _head(method: str, url: str, proxy: Proxy | None, headers: tuple[tuple[str, str], ...]) -> bytes:
+    """What each request of a client has in common; a proxy that makes no tunnel is told the whole URL."""
+    origin, path = split_url(url)
+    named = [(b"Host", origin.authority), (b"Accept-Encoding", ACCEPTED.encode()), (b"User-Agent", user_agent())]
+    sent = [*named, *((name.encode(), value.encode()) for name, value in headers)]
+    if proxy is None or origin.tls:
+        return _written(method, path, sent)
+    return _written(method, b"http://" + origin.authority + path, [*sent, *proxy.headers])
+
+
+def _written(method: str, target: bytes, headers: Headers) -> bytes:
+    """The first line of a request, and its headers."""
+    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), *(b"%b: %b\r\n" % header for header in headers)]
+    head = b"".join(lines)
+    if len(head.splitlines()) != len(lines):
+        raise ExchangeError("protocol", "expected headers without line breaks, got one with some")
+    return head
+
+
+@cache
+def user_agent() -> bytes:
+    """Our name and version; without the version where the package is not installed, as in a zipapp."""
+    with suppress(ImportError):  # which PackageNotFoundError is, and what an import is while the interpreter ends
+        from importlib import metadata  # here, because it is slow to import
+
+        return f"moengage-personalize/{metadata.version('moengage-personalize')}".encode()
+    return b"moengage-personalize"

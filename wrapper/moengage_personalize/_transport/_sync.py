@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import queue
 import socket
@@ -15,17 +16,17 @@ from weakref import ref
 from attrs import frozen
 
 from .._messages import Outcome, Request, Response
-from ._deadline import Deadline, shares
 from ._dns import look_up
-from ._failures import ConnectError, ExchangeError, ExchangeTimeout, PoolTimeout, ProtocolError, words
+from ._exchange import Deadline, ExchangeError, words
 from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
-from ._origin import Origin, Proxy, connect_request, proxy_for, request_bytes, split_url, ssl_context
-from ._parser import HTTP11Connection, PoolGeneration
+from ._origin import Origin, Proxy, proxy_for, split_url, ssl_context
+from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 from ._threads import SideBySide
 
 READ = 64 * 1024  # bytes
 PIECE = 16 * 1024  # bytes that are written at a time, and that the system takes of a request without a reader
 NEAR = 0.001  # seconds that a step may end before or after the deadline
+EARLY = 0.1  # seconds before the deadline that no socket times out
 
 
 class SyncConnection:
@@ -57,7 +58,7 @@ class SyncConnection:
         except OSError:  # nothing has; whatever else it is, writing will say so
             return
         if came:
-            raise ProtocolError("expected a server that waits for a request, got bytes before it")
+            raise ExchangeError("protocol", "expected a server that waits for a request, got bytes before it")
         raise self.http.connection_lost()
 
     def send(self, request: memoryview, deadline: Deadline, *, tunnel: bool = False) -> None:
@@ -68,28 +69,27 @@ class SyncConnection:
                 self._within(deadline.left("writing"))
                 self._socket.sendall(request[start : start + PIECE])
         except TimeoutError as error:
-            raise ExchangeTimeout("the deadline passed while writing") from error
+            raise ExchangeError("timeout", "the deadline passed while writing") from error
         except OSError:
             self.http.must_close = True  # the server may have answered before it closed
 
     def receive(self, deadline: Deadline) -> Response:
         """Read until the response is whole, in one piece where it is small."""
         try:
-            while not self.http.receive_data(self._buffer[: self._read(deadline)]):
-                pass
+            whole = False
+            while not whole:
+                # At the deadline, what has come already is still taken: it may have come while another was read.
+                self._within(deadline.remaining())
+                whole = self.http.receive_data(self._buffer[: self._socket.recv_into(self._buffer, READ)])
+        except (TimeoutError, BlockingIOError, SSLWantReadError):
+            if deadline.remaining() > EARLY:
+                raise  # not the socket's: a signal handler may raise TimeoutError, too
+            return self.http.response(ExchangeError("timeout", "the deadline passed while reading"))
+        except OSError as error:
+            return self.http.response(self.http.connection_lost(error))
         except ExchangeError as error:
             return self.http.response(error)
         return self.http.response()
-
-    def _read(self, deadline: Deadline) -> int:
-        # At the deadline, what has come already is still taken: it may have come while another response was read.
-        self._within(deadline.remaining())
-        try:
-            return self._socket.recv_into(self._buffer, READ)
-        except (TimeoutError, BlockingIOError, SSLWantReadError) as error:
-            raise ExchangeTimeout("the deadline passed while reading") from error
-        except OSError as error:
-            raise self.http.connection_lost(error) from error
 
     def _within(self, seconds: float) -> None:
         if abs(seconds - self._seconds) > NEAR or not seconds:
@@ -119,16 +119,18 @@ def connect(pool: IdlePool[SyncConnection], generation: PoolGeneration, deadline
             connection.close()
             raise
     except (TimeoutError, LookUpTimeout) as error:
-        raise ExchangeTimeout("the deadline passed while connecting") from error
+        raise ExchangeError("timeout", "the deadline passed while connecting") from error
     except OSError as error:
-        raise ConnectError(words(error)) from error
+        raise ExchangeError("connection", words(error)) from error
     return connection
 
 
 def _connect_tcp(origin: Origin, deadline: Deadline) -> socket.socket:
-    failed: OSError = OSError("the host has no address")
-    for address, share in shares(look_up(origin.host).result(deadline.left("connecting")), deadline):
+    addresses = look_up(origin.host).result(deadline.left("connecting"))
+    failed: OSError = OSError(errno.EADDRNOTAVAIL, "the host has no address")
+    for position, address in enumerate(addresses):
         try:
+            share = deadline.left("connecting", len(addresses) - position)  # so that dead ones leave time for the next
             connected = socket.create_connection((address, origin.port), share)
         except OSError as error:
             failed = error
@@ -142,7 +144,7 @@ def blocking_proxy(origin: Origin) -> Proxy | None:
     """As proxy_for, but for TLS within TLS, which the blocking sockets of the standard library cannot speak."""
     proxy = proxy_for(origin)
     if proxy is not None and proxy.origin.tls and origin.tls:
-        raise ConnectError("expected an http proxy for an https API, got an https one")
+        raise ExchangeError("connection", "expected an http proxy for an https API, got an https one")
     return proxy
 
 
@@ -199,7 +201,7 @@ class PooledTransport:
         try:
             slot = state.slots.get(timeout=deadline.remaining())
         except queue.Empty:
-            return state.pools.failed(request.url, PoolTimeout("all connections are in use"))
+            return state.pools.failed(request.url, ExchangeError("busy", "all connections are in use"))
         try:
             pool = state.pools.pool(request.url)
             connection = pool.acquire() or connect(pool, state.pools.generation, deadline)
@@ -223,7 +225,7 @@ class PooledTransport:
         outcomes: list[Outcome | None] = [None] * len(requests)
         own = {at: steps for at, request in enumerate(requests) if (steps := _on_idle_connection(state, request))}
         rest = [at for at in range(len(requests)) if at not in own]
-        with SideBySide(self.perform, [requests[at] for at in rest], len(rest) - (not own)) as others:
+        with SideBySide(self.perform, [requests[at] for at in rest]) as others:
             try:
                 for _ in ("write", "read"):
                     for at, steps in own.items():

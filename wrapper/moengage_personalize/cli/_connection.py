@@ -55,8 +55,12 @@ class Connection:
             found |= {name: Found(value, options[name]) for name, value in given.items() if value is not None}
         return found
 
-    def client(self) -> PersonalizeClient:
-        """A client with these settings; ConfigurationError names every one that is missing."""
+    def client(self, http_client: Any = None) -> PersonalizeClient:
+        """A client with these settings; ConfigurationError names every one that is missing.
+
+        Args:
+            http_client: as for PersonalizeClient; with one, certificates and proxies of the environment do not count.
+        """
         found = self.settings()
         missing = missing_settings(found)
         if missing:
@@ -67,6 +71,7 @@ class Connection:
             data_center=found[DATA_CENTER].value if DATA_CENTER in found else None,
             base_url=found[BASE_URL].value if BASE_URL in found else None,
             timeout=self.timeout,
+            http_client=http_client,
         )
 
 

@@ -12,6 +12,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 import click
+import httpx
 from attrs import define, field
 
 from .. import ConfigurationError, DataCenter
@@ -103,7 +104,8 @@ def _settings(connection: Connection, found: dict[str, Found], findings: Finding
         findings.broken("settings", Broken(f"missing: {', '.join(missing)}", advice))
         return None
     try:
-        connection.client().close()
+        with httpx.Client(trust_env=False) as unused:  # the environment's proxies and certificates are probed below
+            connection.client(unused).close()
         named = found.get(BASE_URL)
         base_url = DataCenter(found[DATA_CENTER].value).url if named is None else named.value.rstrip("/")
     except ConfigurationError as error:

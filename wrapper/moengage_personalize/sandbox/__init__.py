@@ -13,8 +13,9 @@ document, and what the API is known to do otherwise. As a process: moengage-pers
 """
 
 try:
-    from ._app import API_KEY, RATE_LIMIT, WORKSPACE_ID, ReceivedRequest, Sandbox, app
+    from ._app import API_KEY, RATE_LIMIT, WORKSPACE_ID, Sandbox, app
     from ._serve import base_url, listen, no_proxy, run, serve
+    from ._state import ReceivedRequest
 except ModuleNotFoundError as error:
     missing = (error.name or "").partition(".")[0]
     if missing == "moengage_personalize":

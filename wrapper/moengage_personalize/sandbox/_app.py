@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-import time
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from attrs import asdict, evolve, field, frozen
+from attrs import asdict
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
@@ -19,16 +17,14 @@ from starlette.routing import Route
 from .._errors import ConfigurationError
 from . import _answer, _connections
 from ._answer import Reply, Usage, World
-from ._events import Received
-from ._failure import Failure, Fault
+from ._failure import Fault
+from ._page import page_routes
 from ._reading import WatchedFile, read
-
-logger = logging.getLogger("moengage_personalize.sandbox")
+from ._state import Minute, ReceivedRequest, State
 
 WORKSPACE_ID = "SANDBOX"
 API_KEY = "sandbox-key"
 RATE_LIMIT = 10_000  # requests a minute, as documented
-REQUESTS_KEPT = 10_000
 
 Handler = Callable[[Request, bytes], Reply]
 Endpoint = Callable[[Request], Awaitable[Response]]
@@ -56,35 +52,16 @@ def app(
     Raises:
         ConfigurationError: the file cannot be read, or what it holds are no experiences; it names every mistake.
     """
-    file = WatchedFile(Path(experiences)) if reload and isinstance(experiences, Path | str) else None
-    return Sandbox(World(read(experiences), workspace_id, api_key), rate_limit, file)
-
-
-@frozen
-class ReceivedRequest:
-    """One request to the API, as it came; its headers are not kept, because they hold the key."""
-
-    method: str
-    path: str
-    query: str
-    body: Any
-    """The JSON of the body; None where there is none, or what came is no JSON."""
-    status: int | None
-    """What it was answered with; None where its connection was dropped."""
-    at: float = field(factory=time.time)
-    """When it was answered, in UTC epoch seconds."""
+    source = Path(experiences) if isinstance(experiences, str) else experiences
+    file = WatchedFile(source) if reload and isinstance(source, Path) else None
+    return Sandbox(State(World(read(source), workspace_id, api_key), Minute(rate_limit), source, file))
 
 
 class Sandbox(Starlette):
     """The stand-in, and what it has received so far."""
 
-    def __init__(self, world: World, rate_limit: int, file: WatchedFile | None) -> None:
-        self._world = world
-        self._file = file
-        self._minute = _Minute(rate_limit)
-        self._received = Received()
-        self._failure = Failure()
-        self._requests: list[ReceivedRequest] = []
+    def __init__(self, state: State) -> None:
+        self._state = state
         super().__init__(
             routes=[
                 Route("/v1/experiences/fetch", self._answered(self._fetch), methods=["POST"]),
@@ -94,6 +71,7 @@ class Sandbox(Starlette):
                 Route("/_sandbox/events", self._show_events, methods=["GET"]),
                 Route("/_sandbox/events", self._forget_events, methods=["DELETE"]),
                 Route("/_sandbox/fail", self._fail, methods=["POST"]),
+                *page_routes(state),
             ],
             exception_handlers={ClientDisconnect: _gone},
         )
@@ -101,22 +79,22 @@ class Sandbox(Starlette):
     @property
     def requests(self) -> list[ReceivedRequest]:
         """The requests to the API, oldest first; the last 10,000."""
-        return self._requests[:]
+        return self._state.requests[:]
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events that were accepted, each once, oldest first; "received" says how often it came."""
-        return self._received.listed()
+        return self._state.received.listed()
 
     @property
     def keys(self) -> list[str]:
         """The keys of its experiences, those that are paused or scheduled too."""
-        return [experience.key for experience in self._world.experiences]
+        return [experience.key for experience in self._state.world.experiences]
 
     @property
     def armed(self) -> int:
         """How many requests are still to fail."""
-        return self._failure.times
+        return self._state.failure.times
 
     def fail(self, status: int | None = None, *, times: int = 1, delay: float = 0.0, drop: bool = False) -> None:
         """Answer the next requests otherwise, as POST /_sandbox/fail does.
@@ -131,26 +109,31 @@ class Sandbox(Starlette):
             ConfigurationError: a value that cannot be.
         """
         given = {"times": times, "delay": delay, "drop": drop} | ({} if status is None else {"status": status})
-        problem = self._failure.arm(given)
+        problem = self._state.failure.arm(given)
         if problem is not None:
             raise ConfigurationError(f"expected a failure that can be armed, got {problem}")
 
+    def load(self, experiences: Mapping[str, Any] | Path | str | None) -> None:
+        """Serve these experiences from now on, in place of all others; as `app` takes them, but not read again.
+
+        Raises:
+            ConfigurationError: what `app` refuses; nothing has changed.
+        """
+        self._state.load(experiences)
+
     def reset(self) -> None:
         """Forget requests, events, armed failures and how much of the rate limit is used; the experiences stay."""
-        self._requests.clear()
-        self._received.clear()
-        self._failure.arm({"times": 0})
-        self._minute.forget()
+        self._state.forget()
 
     def _answered(self, handler: Handler) -> Endpoint:
         async def endpoint(request: Request) -> Response:
-            self._refresh()
-            usage, fault = self._minute.count(), self._failure.next()
+            self._state.refresh()
+            usage, fault = self._state.minute.count(), self._state.failure.next()
             body = await request.body()
             await _wait(fault, request)
             reply = self._reply(fault, request, body, usage, handler)
             parsed = _answer.parsed(body)
-            self._keep(
+            self._state.keep(
                 ReceivedRequest(
                     method=request.method,
                     path=request.url.path,
@@ -167,74 +150,42 @@ class Sandbox(Starlette):
 
         return endpoint
 
-    def _refresh(self) -> None:
-        """Take the file's experiences if it has changed; a mistake is in the log once, and changes nothing."""
-        if self._file is not None and self._file.has_changed():
-            try:
-                self._world = evolve(self._world, experiences=read(self._file.path))
-            except ConfigurationError as error:
-                logger.error("%s", error)  # noqa: TRY400 -- its own text says all
-            else:
-                logger.info("read %s again", self._file.path)
-
     def _reply(self, fault: Fault, request: Request, body: bytes, usage: Usage, handler: Handler) -> Reply | None:
         if fault.drop:
             return None
         if fault.status is not None:
             return _answer.refusal(fault.status, "Sandbox", "A failure was armed for this request.")
-        return _answer.refused(self._world, dict(request.headers), usage) or handler(request, body)
-
-    def _keep(self, request: ReceivedRequest) -> None:
-        self._requests.append(request)
-        del self._requests[:-REQUESTS_KEPT]
+        return _answer.refused(self._state.world, dict(request.headers), usage) or handler(request, body)
 
     def _fetch(self, _: Request, body: bytes) -> Reply:
-        return _answer.answer(self._world, body)
+        return _answer.answer(self._state.world, body)
 
     def _metadata(self, request: Request, _: bytes) -> Reply:
-        return _answer.metadata(self._world, request.query_params.get("status"))
+        return _answer.metadata(self._state.world, request.query_params.get("status"))
 
     def _report(self, _: Request, body: bytes) -> Reply:
-        return _answer.events(self._received, body)
+        return _answer.events(self._state.received, body)
 
     async def _show_requests(self, _: Request) -> Response:
         listed = [asdict(one, recurse=False) for one in self.requests]
-        return _json({"count": len(listed), "requests": listed})
+        return _answer.response({"count": len(listed), "requests": listed})
 
     async def _show_events(self, _: Request) -> Response:
-        return _json(self._received.shown())
+        return _answer.response(self._state.received.shown())
 
     async def _forget_events(self, _: Request) -> Response:
-        self._received.clear()
-        return _json(self._received.shown())
+        self._state.received.clear()
+        return _answer.response(self._state.received.shown())
 
     async def _fail(self, request: Request) -> Response:
         wanted = _answer.parsed(await request.body())
         if isinstance(wanted, Reply):
-            return _json(wanted.body, wanted.status)
-        problem = self._failure.arm(wanted)
+            return _answer.response(wanted.body, wanted.status)
+        problem = self._state.failure.arm(wanted)
         if problem is not None:
             refused = _answer.invalid(problem)
-            return _json(refused.body, refused.status)
-        return _json(self._failure.shown())
-
-
-class _Minute:
-    """Counts the requests of the current minute."""
-
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._minute = 0
-        self._used = 0
-
-    def count(self) -> Usage:
-        minute = int(time.time()) // 60
-        self._used = self._used + 1 if minute == self._minute else 1
-        self._minute = minute
-        return Usage(self._limit, self._used, (minute + 1) * 60)
-
-    def forget(self) -> None:
-        self._used = 0
+            return _answer.response(refused.body, refused.status)
+        return _answer.response(self._state.failure.shown())
 
 
 async def _wait(fault: Fault, request: Request) -> None:
@@ -247,7 +198,3 @@ async def _wait(fault: Fault, request: Request) -> None:
 
 async def _gone(_: Request, __: Exception) -> Response:
     return Response(status_code=400)  # to nobody: the client has gone within its request, as one that is killed
-
-
-def _json(body: object, status: int = 200) -> Response:
-    return Response(_answer.content(body), status, media_type="application/json")

@@ -6,6 +6,7 @@ That depends on the request and on nothing else, so that a test can rely on it.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
@@ -31,15 +32,23 @@ class When:
 
     def holds(self, request: Mapping[str, Any], customer_id: str) -> bool:
         """Whether a request body meets every rule."""
-        return (
-            (not self.customer_id or customer_id in self.customer_id)
-            and (not self.day or request.get("DAY_OF_THE_WEEK") in self.day)
-            and (not self.hour or request.get("TIME_OF_THE_DAY") in set(self._hours()))
-            and all(
-                name in request and request[name] in (wanted if isinstance(wanted, list) else [wanted])
-                for name, wanted in self.attributes.items()
-            )
-        )
+        return next(self.misses(request, customer_id), None) is None
+
+    def misses(self, request: Mapping[str, Any], customer_id: str) -> Iterator[str]:
+        """The rules that a request body does not meet, in words."""
+        if self.customer_id and customer_id not in self.customer_id:
+            yield f"customer_id is {customer_id!r}, not one of {', '.join(self.customer_id)}"
+        day, hour = request.get("DAY_OF_THE_WEEK"), request.get("TIME_OF_THE_DAY")
+        if self.day and day not in self.day:
+            yield f"day is {day or 'not given'}, not one of {', '.join(self.day)}"
+        if self.hour and hour not in set(self._hours()):
+            yield f"hour is {hour or 'not given'}, not one of {', '.join(map(str, self.hour))}"
+        for name, wanted in self.attributes.items():
+            if name not in request:
+                yield f"{name} is not given, but wanted: {json.dumps(wanted, ensure_ascii=False)}"
+            elif request[name] not in (wanted if isinstance(wanted, list) else [wanted]):
+                shown = json.dumps(request[name], ensure_ascii=False)
+                yield f"{name} is {shown}, but wanted: {json.dumps(wanted, ensure_ascii=False)}"
 
     def _hours(self) -> Iterator[str]:
         for given in self.hour:

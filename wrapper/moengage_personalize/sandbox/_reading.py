@@ -21,7 +21,7 @@ from jsonschema import ValidationError
 from .._errors import ConfigurationError
 from ._experiences import Audience, Experience, Variation, When
 from ._schema import checker, closed, some
-from ._yaml import Document, from_text, from_value, written
+from ._yaml import Document, Mistake, from_text, from_value, written
 
 # Asked for as a resource, because in a zipapp it is no file.
 BUILT_IN = files(__name__.rpartition(".")[0]) / "experiences.yaml"
@@ -50,6 +50,13 @@ _EXPERIENCE = closed(
     audiences=some(_AUDIENCE),
 )
 SCHEMA = closed(["experiences"], experiences={"type": "array", "items": _EXPERIENCE})
+
+
+class MistakenExperiences(ConfigurationError):
+    """What was read are no experiences."""
+
+    mistakes: tuple[Mistake, ...] = ()
+
 
 Experiences = tuple[Experience, ...]
 
@@ -116,7 +123,9 @@ def _checked(name: str, document: Document) -> Experiences:
     if document.mistakes:
         lines = [str(mistake) for mistake in sorted(document.mistakes)]
         listed = f" {lines[0]}" if len(lines) == 1 else "".join(f"\n  {line}" for line in lines)
-        raise ConfigurationError(f"expected experiences in {name}, got:{listed}")
+        mistaken = MistakenExperiences(f"expected experiences in {name}, got:{listed}")
+        mistaken.mistakes = tuple(sorted(document.mistakes))
+        raise mistaken
     return tuple(_experience(one) for one in document.value["experiences"])
 
 
