@@ -86,7 +86,8 @@ def test_only_what_may_succeed_later_is_retryable() -> None:
 def test_an_error_made_with_its_text_alone_says_nothing_else(error: PersonalizeError) -> None:
     plain = type(error)("m")
     assert str(plain) == "m"
-    assert not any(value for name, value in vars(plain).items() if name not in ("events", "errors"))
+    expected = {"timeout": 0.0, "status": 0, "retryable": False}
+    assert all(value == expected[name] if name in expected else value is None for name, value in vars(plain).items())
 
 
 def test_the_fields_of_an_error_are_those_it_was_made_with() -> None:
@@ -242,7 +243,8 @@ def test_printable_text_is_as_it_was_and_all_other_can_be_printed(text: str) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "shown"), [("größe", "größe"), ("a\x1bb\u202e\ud800\n", "a\\x1bb\\u202e\\ud800\\n"), ("", "")]
+    ("text", "shown"),
+    [("größe", "größe"), ("größe\n", "größe\\n"), ("a\x1bb\u202e\ud800\n", "a\\x1bb\\u202e\\ud800\\n"), ("", "")],
 )
 def test_only_what_cannot_be_printed_is_escaped(text: str, shown: str) -> None:
     assert printable(text) == shown

@@ -27,7 +27,7 @@ from moengage_personalize import (
 )
 from moengage_personalize._messages import TransportError
 from moengage_personalize._policy import RetryPolicy, _fork, register_after_fork
-from moengage_personalize._policy._circuit import GROWTH, JITTER, MIN_SPAN, Circuit
+from moengage_personalize._policy._circuit import GROWTH, JITTER, MIN_SPAN, Circuit, seconds_until
 from moengage_personalize._policy._retry import (
     BACKOFF,
     MIN_ATTEMPT_TIME,
@@ -68,6 +68,20 @@ def test_a_retry_needs_time_for_an_attempt_after_its_pause() -> None:
     policy = RetryPolicy(2, None)
     assert policy.seconds_until_retry(ServerError("503"), 1, BACKOFF + MIN_ATTEMPT_TIME, START, 1.0) == BACKOFF
     assert policy.seconds_until_retry(ServerError("503"), 1, BACKOFF + MIN_ATTEMPT_TIME - 1e-9, START, 1.0) is None
+
+
+def test_the_figures_of_the_quota_are_those_that_are_documented() -> None:
+    assert retries_left(RetryPolicy(2, None), ServerError("503")) == 100
+    assert retries_left(RetryPolicy(2, None), limited(None)) == 280
+    policy = RetryPolicy(2, None)
+    retries_left(policy, ServerError("503"))
+    for _ in range(13):
+        policy.succeeded()
+    assert retries_left(policy, ServerError("503")) == 0
+    for _ in range(14):
+        policy.succeeded()
+    assert retries_left(policy, ServerError("503")) == 1
+    assert MIN_ATTEMPT_TIME == 0.02
 
 
 @pytest.mark.parametrize(("attempt", "expected"), [(1, True), (2, True), (3, False)])
@@ -143,7 +157,9 @@ def test_until_the_reset_no_call_leaves_the_client() -> None:
     with pytest.raises(RateLimited):
         World([limited(30.0, LIMIT)]).run(policy=policy)
     other = World([GOOD], time=START + 20.01)
-    with pytest.raises(RateLimited, match=r"got a 429 before; next try in 13\.0 s") as caught:
+    with pytest.raises(
+        RateLimited, match=r"^expected to be within the rate limit, got a 429 before; next try in 13\.0 s"
+    ) as caught:
         other.run(policy=policy)
     assert (other.sent, other.slept) == ([], [])
     assert caught.value.retry_after == pytest.approx(13.0)  # 30 s and a tenth of jitter, less what has passed
@@ -243,6 +259,12 @@ def test_whatever_the_clock_does_no_call_is_kept_back_longer_than_the_cap(
     assert 0 <= wait <= THROTTLE_CAP * 1.1 + BACKOFF + 1e-6
 
 
+def test_a_clock_moved_back_a_little_frees_calls_from_the_longest_wait() -> None:
+    policy = RetryPolicy(2, None)
+    policy.seconds_until_retry(limited(60.0), 1, 0.0, START, 1.0)
+    assert policy.seconds_until_allowed(1.0, START - 5, 0.0, under_way=False) == 0.0
+
+
 def test_after_a_jump_of_the_clock_a_new_429_is_obeyed() -> None:
     policy = RetryPolicy(2, None)
     policy.seconds_until_retry(limited(30.0), 1, 0.0, START + 1e9, 0.0)
@@ -281,7 +303,9 @@ def test_after_a_run_of_failures_calls_fail_at_once() -> None:
     policy = RetryPolicy(0, CircuitBreaker())
     last = fail(policy, 5)
     world = World([GOOD], time=last + 0.5)
-    with pytest.raises(CircuitOpen, match="expected an API that answers, got a run of failures; next try in") as caught:
+    with pytest.raises(
+        CircuitOpen, match=r"^expected an API that answers, got a run of failures; next try in"
+    ) as caught:
         world.run(policy=policy)
     assert world.sent == []
     assert caught.value.retryable
@@ -560,6 +584,30 @@ def test_a_clock_that_jumps_lets_a_probe_out_and_the_next_pause_is_a_short_one(j
     assert 0 < circuit.seconds_until_allowed(last + jump, 0.0) <= (1.0 if jump < 0 else 30.0)
 
 
+def test_after_a_clock_was_moved_back_pauses_grow_from_there() -> None:
+    circuit = Circuit(CircuitBreaker())
+    now = outage(circuit) - 1e9
+    assert circuit.seconds_until_allowed(now, 0.0) == 0.0
+    assert circuit.seconds_until_allowed(now + 60, 0.0) == 0.0
+    assert circuit.seconds_until_allowed(now + 60, 0.0) == pytest.approx(1.5)
+
+
+@pytest.mark.parametrize(
+    ("instant", "expected"),
+    [(-1.0, 0.0), (0.0, 0.0), (0.1, 0.1), (30.0, 30.0), (30.5, 30.0), (31.5, 0.0), (1e9, 0.0)],
+)
+def test_an_instant_is_believed_within_the_cap_of_its_wait(instant: float, expected: float) -> None:
+    assert seconds_until(START + instant, START, 30.0) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(("apart", "opens"), [(10.0, True), (10.001, False)])
+def test_a_row_ends_with_a_pause_longer_than_it_may_last(apart: float, opens: bool) -> None:
+    circuit = Circuit(CircuitBreaker(failures=2))
+    circuit.failed(START, 0.0)
+    circuit.failed(START + apart, 0.0)
+    assert (circuit.seconds_until_allowed(START + apart, 0.0) > 0) == opens
+
+
 @given(jump=st.floats(-1e10, 1e10), jitter=st.floats(0, 1))
 def test_whatever_the_clock_does_no_pause_is_longer_than_the_longest(jump: float, jitter: float) -> None:
     circuit = Circuit(CircuitBreaker())
@@ -624,7 +672,7 @@ def test_a_breaker_has_the_settings_that_the_documentation_names() -> None:
 
 
 def test_what_is_no_breaker_is_refused() -> None:
-    with pytest.raises(ConfigurationError, match="expected circuit_breaker to be a CircuitBreaker or None, got True"):
+    with pytest.raises(ConfigurationError, match=r"^expected circuit_breaker to be a CircuitBreaker or None, got True"):
         RetryPolicy(2, True)
 
 

@@ -24,6 +24,7 @@ from moengage_personalize import (
     ServerError,
 )
 from moengage_personalize._messages import Response
+from moengage_personalize._responses import ErrorBody, error_from_response
 from moengage_personalize._split import read_part
 
 
@@ -143,6 +144,28 @@ def test_a_strict_client_shows_all_words_of_the_api() -> None:
     assert str(refused(503, {"description": "down"}, strict=True)) == (
         "expected status 200, got 503 Service Unavailable: down"
     )
+    assert (
+        str(refused(503, {"title": "", "code": ""}, strict=True)) == "expected status 200, got 503 Service Unavailable"
+    )
+
+
+def test_words_of_no_letters_are_none() -> None:
+    error = refused(400, {"title": "", "description": "", "code": ""})
+    assert (error.title, error.description, error.code) == (None, None, None)
+
+
+def test_the_api_speaks_only_if_a_strict_client_asks() -> None:
+    error = error_from_response(Response(400, {}, b""), ErrorBody("No", "no user jane", None))
+    assert str(error) == "expected status 200, got 400 Bad Request"
+
+
+def test_a_status_without_a_name_is_said_to_have_none() -> None:
+    assert str(refused(520)) == "expected status 200, got 520 a status without a name"
+    assert str(refused(302)) == "expected status 200, got 302 Found"
+
+
+def test_only_a_429_says_when_to_come_back() -> None:
+    assert not hasattr(refused(503, retry_after="7"), "retry_after")
 
 
 @given(words=st.tuples(st.text(), st.text(), st.text()), strict=st.booleans())
@@ -224,6 +247,7 @@ def http_date(seconds_from_now: float, form: str = "%a, %d %b %Y %H:%M:%S GMT") 
         ({"x_ratelimit_reset": str(NOW - 12)}, 0.0),
         ({"x_ratelimit_reset": str(NOW + 10**7)}, DAY),
         ({"x_ratelimit_reset": "99999999999999"}, DAY),
+        ({"x_ratelimit_reset": "100000000000"}, 0.0),
         ({"x_ratelimit_reset": "100000000000000"}, None),
         ({"x_ratelimit_reset": "9" * 18}, None),
         ({"x_ratelimit_reset": "-37"}, None),
@@ -254,6 +278,11 @@ def test_a_date_to_come_back_is_utc_in_whichever_of_its_forms_and_wherever_we_ar
 
 def test_a_day_of_one_digit_is_a_date_too() -> None:
     date = {"retry_after": "Sun Nov  6 08:49:37 1994", "date": "Sun, 06 Nov 1994 08:49:00 GMT"}
+    assert refused(429, **date).retry_after == 37.0
+
+
+def test_a_date_of_another_zone_is_that_time() -> None:
+    date = {"retry_after": "Sun, 06 Nov 1994 14:19:37 +0530", "date": "Sun, 06 Nov 1994 08:49:00 GMT"}
     assert refused(429, **date).retry_after == 37.0
 
 

@@ -90,7 +90,7 @@ class Circuit:
                 return wait
             if now < self._retry_at:  # the clock was moved back, and what it has measured is void
                 self._opened_at = now
-            self._retry_at = now + self._pause(now, jitter)
+            self._retry_at = now + self._pause(now - self._opened_at, jitter)
             return 0.0
 
     def succeeded(self) -> None:
@@ -113,8 +113,7 @@ class Circuit:
             long_enough = settings.failures == 1 or now - self._row_began >= MIN_SPAN
             if long_enough and now - failures[0] <= settings.within:
                 self._opened_at = now
-                self._retry_at = now + self._pause(now, jitter)
+                self._retry_at = now + self._pause(0.0, jitter)
 
-    def _pause(self, now: float, jitter: float) -> float:
-        outage = now - (now if self._opened_at is None else self._opened_at)
+    def _pause(self, outage: float, jitter: float) -> float:
         return min(self._settings.max_pause, max(self._settings.pause, outage / GROWTH) * (1 + JITTER * jitter))
