@@ -1,4 +1,4 @@
-"""Pages of a service under gevent: client and reporter made at import, which with --preload is before gevent patches."""
+"""Pages of a service under gevent: client and reporter made at import, with --preload before gevent patches."""
 
 from __future__ import annotations
 
