@@ -203,3 +203,30 @@ def test_a_client_that_is_awaited_without_asyncio_says_so() -> None:
             call.send(None)
         error = caught.value if raises else caught.value.value.error  # type: ignore[attr-defined]
         assert str(error) == "expected a running event loop of asyncio, got none; trio has another"
+
+
+class OwnSession(InSession):
+    """A service's own subclass."""
+
+
+def test_a_subclass_of_in_session_is_one(face: Face) -> None:
+    with serving(serves("a")) as server:
+        face.fetch(face.client(base_url=server.base_url), "a", in_session=OwnSession(attributes={"utm": "x"}))
+        assert server.bodies() == [{"experience_key": ["a"], "utm": "x"}]
+
+
+def test_what_was_logged_is_remembered_within_bounds(
+    face: Face, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("moengage_personalize._base.LOGGED", 2)
+    client = face.client(base_url="http://127.0.0.1:9/v1")
+    for key in (1, 2, 3, 3, 1):
+        face.fetch_or_empty(client, [key])
+    assert [record.getMessage()[-1] for record in caplog.records] == ["1", "2", "3", "1"]
+
+
+def test_a_page_of_tasks_outside_asyncio_tells_its_error() -> None:
+    page = AsyncPersonalizeClient(**CREDENTIALS, base_url="http://127.0.0.1:9/v1").page()
+    page.prefetch("a")
+    assert str(page.error) == "expected a running event loop of asyncio, got none"
+    assert page.value("a", "Title", "default") == "default"
