@@ -198,7 +198,8 @@ FIGURES = {
         f"{_parser.HEAD >> 10} KB of headers or {_json.MAX_VALUES:,} JSON values; "
         f"more than {_parser.INFORMATIONAL} informational answers",
         f"(`max_retries={default(PersonalizeClient.__init__, 'max_retries')}`)",
-        f"from {1000 * _retry.BACKOFF:g} ms, at most {_retry.BACKOFF_CAP:g} s",
+        f"{500 * _retry.BACKOFF:g} to {1000 * _retry.BACKOFF:g} ms",
+        f"and so on, at most {_retry.BACKOFF_CAP:g} s",
         f"the pause and {1000 * _retry.MIN_ATTEMPT_TIME:g} ms more",
         f"a quota of {_retry.QUOTA} tokens",
         f"costs {_retry.RETRY_COST} tokens, after a 429 it costs {_retry.RETRY_COST_THROTTLED}, and a success gives "

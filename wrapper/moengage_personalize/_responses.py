@@ -40,7 +40,7 @@ CLASSES: dict[int, type[APIError]] = {
 # The titles that the API documents, the only ones that stand in an error text; another may repeat what was sent.
 # https://www.moengage.com/docs/api/experiences/fetch-experience (examples of 400 and 401)
 TITLES = frozenset({"Authentication required", "Invalid Field Value", "Malformed JSON", "Request Error"})
-# The shape of the documented code, GvHogFKc: "opaque, server-assigned", to be told to the support. Beside a documented
+# The shape of the documented code, GvHogFKc: "opaque, server-assigned", useful to the support. Beside a documented
 # title only: eight letters and digits, large and small, are no number, address, UUID or key, but may be a user's name.
 CODE = re.compile(r"(?=.*[a-z])(?=.*[A-Z])[A-Za-z0-9]{8}", re.ASCII)
 WORDS_KEPT = 500  # characters of each field

@@ -1,7 +1,7 @@
 """What a client remembers from call to call: whether another attempt is worth it, and whether a call may go out at all.
 
 An outage must cost the API hardly more requests than there are calls, and a page no more time than its deadline. Four
-rules see to that. All of them are told the time and draw no random numbers, so that tests give them values; all calls
+rules see to that. They take the time and the random numbers as arguments, so that tests give them values; all calls
 of a client share them, from every thread and task, under locks that are held for a few lines.
 
 **Retry.** An error that may pass is tried again, `max_retries` times at most, after a pause of

@@ -25,7 +25,7 @@ QUOTA, RETRY_COST, RETRY_COST_THROTTLED, SUCCESS_REFUND = 1_400, 14, 5, 1
 
 
 class RetryPolicy:
-    """Asked before each attempt and told of each outcome.
+    """Decides before each attempt, and learns how it ended.
 
     Times are seconds of one monotonic clock, jitter is from 0 to 1, and `left` is what is left of a call's deadline.
     """
