@@ -1,18 +1,11 @@
-"""YAML and JSON Schema, with the types that their libraries leave out."""
+"""JSON Schema, with the types that its library leaves out."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from importlib.resources.abc import Traversable
 from typing import Any, cast
 
 from jsonschema import Draft202012Validator, ValidationError
-from ruamel.yaml import YAML
-
-
-def load(path: Traversable) -> Any:
-    """What a YAML 1.2 file holds; a file or, in a zipapp, a resource."""
-    return cast(Any, YAML(typ="safe", pure=True)).load(path.read_text("utf-8"))
 
 
 def checker(schema: Mapping[str, Any]) -> Callable[[object], Iterator[ValidationError]]:
