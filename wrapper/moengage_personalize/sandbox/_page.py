@@ -78,13 +78,13 @@ class _Page:
         customer_id: str = fetch.get("identifiers", {}).get("customer_id", "")
         return _answer.response({"keys": _explain.explained(self._state.world.experiences, fetch, customer_id)})
 
-    async def changes(self, request: Request) -> Response:
-        """Say when something has changed, as server-sent events."""
-        return StreamingResponse(self._changes(request), media_type="text/event-stream")
+    async def changes(self, _: Request) -> Response:
+        """Say when something has changed, as server-sent events, until the page is closed."""
+        return StreamingResponse(self._changes(), media_type="text/event-stream")
 
-    async def _changes(self, request: Request) -> AsyncIterator[str]:
+    async def _changes(self) -> AsyncIterator[str]:
         before: dict[str, Any] = {}
-        while not await request.is_disconnected():
+        while True:  # the response is cancelled when its client has gone
             self._state.refresh()
             now = {
                 "edition": self._state.edition,
