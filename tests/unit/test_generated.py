@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
+import tomllib
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
 from helpers import ROOT, make_plan, make_settings
 from hypothesis import given, strategies as st
+from moengage_personalize_api import models as api
+from moengage_personalize_api.api.events import report_experience_events
+from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
 from ruamel.yaml import YAML
 
 from moengage_personalize import (
@@ -288,3 +292,16 @@ def test_the_generated_client_has_our_credentials_timeout_and_no_telling_repr() 
     assert http.timeout.read == 0.5
     assert repr(client) == repr(client.with_headers({})) == "AuthenticatedClient('http://host/v1')"
     http.close()
+
+
+def test_what_is_private_to_the_generator_is_as_the_pinned_version_has_it() -> None:
+    """`_get_kwargs` of openapi-python-client 0.29.1: with another version, look whether these still hold."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
+    assert "openapi-python-client==0.29.1" in project["dependency-groups"]["regenerate"]
+    fetched = fetch_experience._get_kwargs(body=api.FetchExperienceRequest(), moe_appkey="WS")
+    listed = get_metadata._get_kwargs(moe_appkey="WS")
+    reported = report_experience_events._get_kwargs(body=api.ReportEventsRequest(elements=[]), moe_appkey="WS")
+    for kwargs in (fetched, listed, reported):
+        assert set(kwargs) - {"json", "params"} == {"method", "url", "headers"}
+        assert kwargs["headers"]["MOE-APPKEY"] == "WS"
+    assert (fetched["json"], reported["json"], "json" in listed) == ({}, {"elements": []}, False)
