@@ -45,7 +45,6 @@ from moengage_personalize._transport import (
     PooledTransport,
     _async,
     _dns,
-    _origin,
     _parser,
     _sync,
     _threads,
@@ -297,7 +296,7 @@ def test_without_its_metadata_the_package_has_no_version(monkeypatch: pytest.Mon
         raise metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(metadata, "version", missing)
-    assert _origin.user_agent.__wrapped__() == b"moengage-personalize"
+    assert _parser.user_agent.__wrapped__() == b"moengage-personalize"
 
 
 def echoes_in_a_bad_header(connection: socket.socket) -> None:
