@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import pickle
 import shutil
 import signal
 import socket
@@ -17,18 +15,18 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
+import flush_world
 import pytest
 from celery import Celery
-from celery.exceptions import Reject
+from celery.exceptions import Reject, SoftTimeLimitExceeded
 from celery.result import AsyncResult
-from event_samples import REFUSED, fail, received, shown
+from event_samples import REFUSED, Held, fail, received, serving_limited, shown
 from faces import CREDENTIALS
 from helpers import ROOT
 from hypothesis import given, strategies as st
 from kombu.exceptions import OperationalError
 
 from moengage_personalize import (
-    APIError,
     BadRequest,
     ConfigurationError,
     ConnectionFailed,
@@ -36,15 +34,16 @@ from moengage_personalize import (
     ExperienceEvent,
     InvalidRequestError,
     PersonalizeClient,
+    PersonalizeError,
     RateLimited,
     ServerError,
     sandbox,
 )
-from moengage_personalize._reporting._schedule import pause_after
-from moengage_personalize.integrations._batch import deliver
-from moengage_personalize.integrations.celery import ReportTask, report_task
+from moengage_personalize._reporting import Delivery, Rejection
+from moengage_personalize.integrations import celery as integration
+from moengage_personalize.integrations.celery import ReportTask, report_task, report_texts
 
-EVENTS = [shown() for _ in range(250)]
+EVENTS = [shown(customer_id=f"user_{number}") for number in range(250)]
 CANARY = "canary-8821"
 REDIS = shutil.which("redis-server")
 needs_redis = pytest.mark.skipif(REDIS is None, reason="redis-server is not installed, and could not be")
@@ -55,24 +54,25 @@ def texts(events: list[ExperienceEvent]) -> list[str]:
 
 
 class Api:
-    """Answers a report, and keeps what it accepted."""
+    """Answers the requests of a report, and keeps what it accepted."""
 
     def __init__(self, bad: Iterable[str] = (), fails_at: int = 0) -> None:
         self.bad, self.fails_at = set(bad), fails_at
         self.calls = 0
         self.accepted: list[str] = []
 
-    def report(self, events: list[ExperienceEvent]) -> None:
+    def report(self, events: list[ExperienceEvent]) -> Delivery:
+        return flush_world.deliver(events, self.answer)
+
+    def answer(self, events: tuple[ExperienceEvent, ...]) -> PersonalizeError | None:
         assert 0 < len(events) <= 100
         self.calls += 1
-        error: APIError | None = ServerError("503") if self.calls == self.fails_at else None
-        if error is None and self.bad & {event.uuid for event in events}:
-            error = BadRequest("400")
-        if error is not None:
-            whole = EventsNotAccepted("expected, got")
-            whole.events, whole.errors = tuple(events), (error,)
-            raise whole
+        if self.calls == self.fails_at:
+            return ServerError("503")
+        if self.bad & {event.uuid for event in events}:
+            return BadRequest("400")
         self.accepted += [event.uuid for event in events]
+        return None
 
 
 @given(
@@ -87,32 +87,19 @@ def test_what_is_accepted_and_what_is_left_are_the_batch(
     made = [EVENTS[number] for number in range(count)]
     wrong = {event.uuid for number, event in enumerate(made) if number in bad}
     api = Api(wrong, fails_at)
-    left = deliver(api.report, [*["junk"] * malformed, *texts(made)])
+    left = report_texts(api.report, [*["junk"] * malformed, *texts(made)])
     assert sorted(api.accepted + [event.uuid for event in left.events]) == sorted(event.uuid for event in made)
     assert sorted(left.texts) == sorted(["junk"] * malformed + texts(left.events))
-    assert left.again == (0 < fails_at <= api.calls)
-    assert left.again or {event.uuid for event in left.events} == wrong
+    assert bool(left.may_pass) == (0 < fails_at <= api.calls)
+    assert left.may_pass or {event.uuid for event in left.events} == wrong
 
 
-def test_an_outage_ends_the_try_and_says_so_last() -> None:
-    api = Api(fails_at=2)
-    left = deliver(api.report, ["junk", *texts(EVENTS)])
-    assert (api.calls, len(api.accepted), left.again) == (2, 100, True)
-    error = left.error(251)
-    assert str(error) == "expected 251 events to be accepted, got 151 that were not: 503"
-    assert error.events == tuple(EVENTS[100:])
-    assert [type(one) for one in error.errors] == [InvalidRequestError, ServerError]
-    assert error.retryable
-    assert str(pickle.loads(pickle.dumps(error))) == str(error)
-
-
-def test_pauses_grow_to_ten_minutes_and_a_429_is_obeyed() -> None:
-    down, limited = ServerError("503"), RateLimited("429")
-    limited.retry_after = 45.0
-    pauses = [pause_after(failures, down, 1.0, 600.0) for failures in (0, 1, 5, 10, 11, 200)]
-    assert pauses == [0.5, 1.0, 16.0, 512.0, 600.0, 600.0]
-    assert pause_after(0, down, 0.0, 600.0) == 0.25
-    assert pause_after(0, limited, 1.0, 600.0) == 45.0
+def test_what_is_left_after_an_outage_begins_with_what_may_pass() -> None:
+    api = Api(bad={EVENTS[0].uuid}, fails_at=2)
+    left = report_texts(api.report, ["junk", *texts(EVENTS)])
+    assert (len(api.accepted), [str(error) for error in left.may_pass]) == (149, ["503"])
+    assert left.texts[0] == "junk"
+    assert [type(one) for one in left.errors] == [ServerError, BadRequest, InvalidRequestError]
 
 
 @pytest.fixture
@@ -165,9 +152,7 @@ def test_a_refused_event_fails_the_task_when_the_others_have_arrived(
     assert result.state == "FAILURE"
     error = result.result
     assert isinstance(error, EventsNotAccepted)
-    assert str(error).startswith(
-        "expected 100 events to be accepted, got 1 that were not: expected status 200, got 400"
-    )
+    assert str(error).startswith("expected 100 events to be accepted, got 1 rejected: expected status 200, got 400")
     assert error.events == (bad,)
     assert isinstance(error.__cause__, BadRequest)
     frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
@@ -179,7 +164,7 @@ def test_a_malformed_text_costs_itself_alone_in_the_worker(app: Celery, client: 
     fail(url, status=503)
     result = eager(app, client).apply((["junk", shown().to_json(), '{"customer_id": "canary-8821"}'],))
     assert received(url)["count"] == 1
-    assert str(result.result).startswith("expected 3 events to be accepted, got 2 that were not: expected a context as")
+    assert str(result.result).startswith("expected 3 events to be accepted, got 2 rejected: expected ")
     assert CANARY not in str(result.traceback)
 
 
@@ -203,6 +188,55 @@ def test_a_task_fails_with_what_the_api_said_when_its_retries_are_used_up(
     assert isinstance(result.result.__cause__, ServerError)
     assert result.result.events == (event,)
     assert CANARY not in str(result.traceback) + str(result.result)
+
+
+def test_what_is_too_long_together_is_sent_in_halves(app: Celery) -> None:
+    made = [shown(customer_id=f"user_{number}") for number in range(100)]
+    with serving_limited(20_000) as url, PersonalizeClient(**CREDENTIALS, base_url=url) as client:
+        assert eager(app, client).send(made).get() == 100
+        assert received(url)["count"] == 100
+
+
+@pytest.mark.parametrize("limited_first", [True, False])
+def test_the_next_try_waits_for_the_longest_pause(
+    app: Celery, client: PersonalizeClient, monkeypatch: pytest.MonkeyPatch, limited_first: bool
+) -> None:
+    limited, down = RateLimited("429"), ServerError("503")
+    limited.retry_after = 45.0
+    errors = [limited, down] if limited_first else [down, limited]
+    delivery = Delivery(EVENTS[:2])
+    delivery.rejections += [Rejection((event,), error) for event, error in zip(EVENTS, errors, strict=False)]
+    monkeypatch.setattr(integration, "deliver", lambda *_: delivery)
+    asked: list[float] = []
+
+    def retry(*_: Any, exc: EventsNotAccepted, countdown: float) -> None:
+        asked.append(countdown)
+        raise exc
+
+    monkeypatch.setattr(ReportTask, "retry", retry)
+    with pytest.raises(EventsNotAccepted, match="got 2 rejected"):
+        eager(app, client)(texts(EVENTS[:2]))
+    assert asked == [45.0]
+
+
+def test_a_client_that_is_closed_leaves_all_of_it_for_another_try(client: PersonalizeClient) -> None:
+    def report(_: list[ExperienceEvent]) -> Delivery:
+        raise ConfigurationError("expected an open client")
+
+    left = report_texts(report, texts(EVENTS[:3]))
+    assert left.texts == texts(EVENTS[:3])
+    assert [type(error) for error in left.may_pass] == [ConfigurationError]
+
+
+def test_an_interruption_by_a_time_limit_gets_out_at_once(
+    app: Celery, client: PersonalizeClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    monkeypatch.setattr(integration, "deliver", interrupted)
+    with pytest.raises(SoftTimeLimitExceeded):
+        eager(app, client)(texts(EVENTS[:2]))
 
 
 def test_a_broker_that_takes_no_retry_keeps_the_task(
@@ -276,21 +310,6 @@ def test_what_cannot_work_is_refused(app: Celery, client: PersonalizeClient) -> 
 
 
 # A real Redis, a real worker.
-
-
-class Held:
-    """Holds the answers of the API back while it is told to: it has the events, and the worker does not know it."""
-
-    def __init__(self, inner: Any, free: threading.Event) -> None:
-        self._inner, self._free = inner, free
-
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        async def answer(message: Any) -> None:
-            if scope["path"] == "/v1/experiences/events":
-                await asyncio.to_thread(self._free.wait)
-            await send(message)
-
-        await self._inner(scope, receive, answer)
 
 
 class Service:
@@ -411,7 +430,7 @@ def test_an_outage_is_tried_again_by_celery(service: Service) -> None:
 def test_one_bad_event_does_not_take_99_with_it(service: Service) -> None:
     made, (bad,) = canaries(99), canaries(1, **REFUSED)
     result = service.report.send([*made, bad])
-    with pytest.raises(EventsNotAccepted, match="expected 100 events to be accepted, got 1 that were not"):
+    with pytest.raises(EventsNotAccepted, match="expected 100 events to be accepted, got 1 rejected"):
         result.get(timeout=30)
     assert (service.arrived(*made), service.arrived(bad)) == (99, 0)
 
@@ -421,7 +440,7 @@ def test_malformed_json_that_another_put_into_the_queue_costs_itself(service: Se
     event = shown()  # Celery would show a canary: nobody told it what to show instead
     raw = [event.to_json(), "{}"]
     result: AsyncResult[int] = service.app.send_task(service.report.name, kwargs={"events": raw})
-    with pytest.raises(EventsNotAccepted, match="expected 2 events to be accepted, got 1 that were not"):
+    with pytest.raises(EventsNotAccepted, match="expected 2 events to be accepted, got 1 rejected"):
         result.get(timeout=30)
     assert service.arrived(event) == 1
 

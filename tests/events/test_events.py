@@ -5,18 +5,32 @@ from __future__ import annotations
 import json
 import pickle
 import re
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
-from uuid import UUID
+from uuid import UUID, uuid1, uuid4
 
 import pytest
 from attrs.exceptions import FrozenInstanceError
 from event_samples import CONTEXT, FIELDS, shown
+from flush_world import deliver
+from helpers import make_settings
 from hypothesis import given, strategies as st
 
-from moengage_personalize import ExperienceEvent, InvalidRequestError, events
-from moengage_personalize._reporting._batches import batches
+from moengage_personalize import (
+    APIError,
+    BadRequest,
+    EventsNotAccepted,
+    ExperienceEvent,
+    InvalidRequestError,
+    PersonalizeError,
+    ServerError,
+    events,
+)
+from moengage_personalize._generated import report
+from moengage_personalize._reporting._delivery import Delivery, make_batches
 
+SOME = [shown(customer_id=f"user_{number}") for number in range(230)]
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
@@ -85,13 +99,24 @@ def test_a_click_says_which_element() -> None:
         events.clicked(CONTEXT, customer_id="u", element="")
 
 
+def body(made: Iterable[ExperienceEvent]) -> Any:
+    """What is sent for these events, in one request."""
+    (batch,) = make_batches(made)
+    return json.loads(report(make_settings(), batch.elements).body)
+
+
 def test_a_click_has_its_element_in_both_places_that_are_published() -> None:
     event = events.clicked(CONTEXT, customer_id="u", element="Buy")
-    ((batch,),) = (batches([event]),)
-    action = batch.elements[0]["actions"][0]
+    action = body([event])["elements"][0]["actions"][0]
     assert action["b_id"] == "Buy"
     assert action["attributes"] == {**FIELDS, "b_id": "Buy"}
-    assert "b_id" not in batches([shown()])[0].elements[0]["actions"][0]["attributes"]
+    assert "b_id" not in body([shown()])["elements"][0]["actions"][0]["attributes"]
+
+
+@given(more=CONTEXTS)
+def test_the_attributes_of_an_event_are_the_context_exactly_as_it_came(more: dict[str, Any]) -> None:
+    context = {**more, **FIELDS}
+    assert body([shown(context=context)])["elements"][0]["actions"][0]["attributes"] == context
 
 
 @given(
@@ -130,11 +155,11 @@ def test_a_uuid_of_another_version_is_refused() -> None:
 
 def test_events_travel_grouped_by_customer_a_hundred_a_request() -> None:
     made = [shown(customer_id=f"user_{number % 150}") for number in range(300)]
-    asked = batches([*made, made[0]])
-    assert [len(batch.elements) for batch in asked] == [100, 50]
-    assert all(len(element["actions"]) == 2 for batch in asked for element in batch.elements)
-    assert sorted(event.uuid for batch in asked for event in batch.events) == sorted(event.uuid for event in made)
-    assert "user_7" in set(asked[0].secrets())
+    delivery = Delivery([*made, made[0]])
+    batches = delivery.next_batches()
+    assert [len(batch.elements) for batch in batches] == [100, 50]
+    assert all(len(element) == 2 for batch in batches for element in batch.elements)
+    assert sorted(event.uuid for batch in batches for event in batch.events) == sorted(event.uuid for event in made)
 
 
 def test_what_differs_between_visits_of_one_customer_is_not_mixed_up() -> None:
@@ -144,18 +169,109 @@ def test_what_differs_between_visits_of_one_customer_is_not_mixed_up() -> None:
         shown(user_attributes={"a": "x"}),
         shown(user_attributes={"a": "y"}),
     ]
-    elements = batches(made)[0].elements
+    elements = body(made)["elements"]
     assert [element.get("user_attributes") for element in elements] == [None, None, {"a": "x"}, {"a": "y"}]
     assert [element.get("user_timezone_offset") for element in elements] == [0, None, None, None]
 
 
 def test_many_events_of_one_customer_become_several_elements() -> None:
-    assert [len(element["actions"]) for element in batches([shown() for _ in range(250)])[0].elements] == [100, 100, 50]
+    (batch,) = make_batches([shown() for _ in range(250)])
+    assert [len(element) for element in batch.elements] == [100, 100, 50]
+
+
+def test_no_more_than_sixteen_requests_are_under_way_at_a_time() -> None:
+    delivery, counts = Delivery([shown(customer_id=f"user_{number}") for number in range(1_750)]), []
+    while batches := delivery.next_batches():
+        counts.append(len(batches))
+        delivery.handle_results(batches, [None] * len(batches))
+    assert counts == [16, 2]
 
 
 def test_something_else_than_an_event_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="expected events to be ExperienceEvents, got dict"):
-        batches([{}])  # type: ignore[list-item]
+        Delivery([{}])  # type: ignore[list-item]
+
+
+@pytest.mark.parametrize("changed", ["user_attributes", "context"])
+def test_an_event_that_was_changed_into_what_is_not_json_costs_itself_alone(changed: str) -> None:
+    bad = shown(user_attributes={"deep": []}, context={**FIELDS, "deep": []})
+    getattr(bad, changed)["deep"].append(object())
+    good = [shown(), shown()]
+    delivery = Delivery([good[0], bad, good[1]])
+    assert [batch.events for batch in delivery.next_batches()] == [tuple(good)]
+    with pytest.raises(EventsNotAccepted, match="expected 3 events to be accepted, got 1 rejected: expected an"):
+        delivery.raise_for_rejected()
+
+
+@pytest.mark.parametrize("retryable_first", [True, False])
+def test_an_error_for_a_mix_of_failures_is_retryable_and_carries_each(retryable_first: bool) -> None:
+    made = [shown(customer_id=f"user_{number}") for number in range(300)]
+    errors = [ServerError("503"), BadRequest("400")] if retryable_first else [BadRequest("400"), ServerError("503")]
+    first, second = made[7], made[290]
+
+    def answer(requested: tuple[ExperienceEvent, ...]) -> PersonalizeError | None:
+        for event, error in zip((first, second), errors, strict=True):
+            if event in requested:
+                return error
+        return None
+
+    delivery = deliver(made, answer)
+    with pytest.raises(EventsNotAccepted) as caught:
+        delivery.raise_for_rejected()
+    refused = second if retryable_first else first
+    whole = made[:100] if retryable_first else made[200:]
+    assert caught.value.retryable
+    assert sorted(map(type, caught.value.errors), key=str) == [BadRequest, ServerError]
+    assert caught.value.events == tuple(event for event in made if event in whole or event is refused)
+    assert caught.value.__cause__ is caught.value.errors[0]
+    assert str(len(caught.value.events)) == "101"
+
+
+@pytest.mark.parametrize("error", [BadRequest("400"), APIError("413", status=413)])
+def test_a_report_that_is_refused_in_full_is_not_retryable(error: PersonalizeError) -> None:
+    with pytest.raises(EventsNotAccepted) as caught:
+        deliver([shown(), shown()], lambda _: error).raise_for_rejected()
+    assert not caught.value.retryable
+    assert caught.value.errors == (error, error)
+
+
+@given(
+    count=st.integers(0, 230),
+    bad=st.sets(st.integers(0, 229), max_size=5),
+    fails_at=st.integers(0, 12),
+    refusal=st.sampled_from([BadRequest("400"), APIError("413", status=413)]),
+)
+def test_each_event_is_accepted_once_or_rejected(
+    count: int, bad: set[int], fails_at: int, refusal: PersonalizeError
+) -> None:
+    made = [SOME[number] for number in range(count)]
+    wrong = {event.uuid for number, event in enumerate(made) if number in bad}
+    accepted: list[str] = []
+    calls = 0
+
+    def answer(requested: tuple[ExperienceEvent, ...]) -> PersonalizeError | None:
+        nonlocal calls
+        calls += 1
+        if calls == fails_at:
+            return ServerError("503")
+        if wrong & {event.uuid for event in requested}:
+            return refusal
+        accepted.extend(event.uuid for event in requested)
+        return None
+
+    rejected = [event.uuid for rejection in deliver(made, answer).rejections for event in rejection.events]
+    assert sorted(accepted + rejected) == sorted(event.uuid for event in made)
+    assert set(rejected) >= wrong
+    assert 0 < fails_at <= calls or set(rejected) == wrong
+
+
+def test_an_event_may_have_a_uuid_of_the_services_own() -> None:
+    uuid = uuid4()
+    assert events.clicked(CONTEXT, customer_id="u", uuid=uuid).uuid == str(uuid)
+    assert shown(uuid=str(uuid)).uuid == str(uuid)
+    for wrong in ("one", uuid1(), 7):
+        with pytest.raises(InvalidRequestError, match="expected uuid to be a UUID of version 4"):
+            shown(uuid=wrong)
 
 
 def test_what_cannot_be_written_as_json_is_no_event() -> None:

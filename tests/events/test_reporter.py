@@ -230,7 +230,8 @@ def test_a_loop_that_was_closed_or_left_keeps_no_event(url: str, new_loop: Any, 
 @LOOPS
 def test_events_in_flight_when_their_loop_was_left_are_sent_again_and_counted_once(new_loop: Any) -> None:
     """With the same uuids: if the first request arrived after all, the API counts them once."""
-    with serving(hangs, answers(200, ACCEPTED)) as server:
+    late, accepts = threading.Event(), answers(200, ACCEPTED)
+    with serving(lambda connection: [late.wait(10), accepts(connection)], accepts) as server:
         client = AsyncPersonalizeClient(**CREDENTIALS, base_url=server.base_url)
         reporter = client.reporter(flush_interval=0.01)
         loop, second = new_loop(), new_loop()
@@ -238,9 +239,11 @@ def test_events_in_flight_when_their_loop_was_left_are_sent_again_and_counted_on
         loop.run_until_complete(wait_for_request(server))
         second.run_until_complete(flush_and_close(reporter))
         assert (reporter.stats.sent, reporter.stats.queued, reporter.stats.dropped) == (5, 0, {})
-        loop.run_until_complete(asyncio.sleep(1.2))  # beyond the timeout of the first request
+        late.set()
+        loop.run_until_complete(asyncio.sleep(0.3))  # the first request is answered after all
         for each in (loop, second):
             each.run_until_complete(client.transport.aclose())
+            each.run_until_complete(asyncio.sleep(0.01))
         first, again = ({a["moe_event_uuid"] for a in body["elements"][0]["actions"]} for body in server.bodies())
         second.close()
         loop.close()

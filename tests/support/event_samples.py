@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -39,6 +41,21 @@ def received(url: str) -> dict[str, Any]:
 def fail(url: str, **how: int) -> None:
     """Have the sandbox fail: `status`, `times`."""
     httpx.post(url.removesuffix("/v1") + "/_sandbox/fail", json=how).raise_for_status()
+
+
+class Held:
+    """Holds the answers of the API back while it is told to: it has the events, and the worker does not know it."""
+
+    def __init__(self, inner: Any, free: threading.Event) -> None:
+        self._inner, self._free = inner, free
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        async def answer(message: Any) -> None:
+            if scope["path"] == "/v1/experiences/events":
+                await asyncio.to_thread(self._free.wait)
+            await send(message)
+
+        await self._inner(scope, receive, answer)
 
 
 class Limited:

@@ -117,6 +117,7 @@ def shown(
     at: datetime | None = None,
     user_timezone_offset: int | None = None,
     user_attributes: Mapping[str, Any] | None = None,
+    uuid: str | UUID | None = None,
 ) -> ExperienceEvent:
     """Say that an experience has become visible.
 
@@ -127,11 +128,12 @@ def shown(
         at: when, an aware datetime; now by default.
         user_timezone_offset: seconds of the visitor's time zone, from -54,000 to 54,000.
         user_attributes: what else to keep of the visitor; any JSON.
+        uuid: your own UUID of version 4, where the same occurrence may be reported twice; by default a new one.
 
     Raises:
         InvalidRequestError: what the API would refuse, such as a context without one of its six required fields.
     """
-    return _event(SHOWN, context, customer_id, platform, at, None, user_timezone_offset, user_attributes)
+    return _event(SHOWN, context, customer_id, platform, at, None, user_timezone_offset, user_attributes, uuid)
 
 
 @redact_traceback
@@ -144,9 +146,10 @@ def clicked(
     at: datetime | None = None,
     user_timezone_offset: int | None = None,
     user_attributes: Mapping[str, Any] | None = None,
+    uuid: str | UUID | None = None,
 ) -> ExperienceEvent:
     """Say that an experience was clicked: as `shown`; `element` tells which part of it, such as "Add to Cart"."""
-    return _event(CLICKED, context, customer_id, platform, at, element, user_timezone_offset, user_attributes)
+    return _event(CLICKED, context, customer_id, platform, at, element, user_timezone_offset, user_attributes, uuid)
 
 
 def _event(
@@ -158,10 +161,11 @@ def _event(
     element: str | None,
     user_timezone_offset: int | None,
     user_attributes: object,
+    uuid: object,
 ) -> ExperienceEvent:
     return ExperienceEvent(
         action=action,
-        uuid=str(uuid4()),
+        uuid=str(uuid4() if uuid is None else uuid),
         at=_seconds(datetime.now(UTC) if at is None else at),
         platform=platform.lower() if isinstance(platform, str) else repr(platform),
         customer_id=customer_id,
