@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import time
@@ -26,8 +27,8 @@ def sandbox() -> Generator[dict[str, str]]:
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
         assert process.stdout is not None
-        exports = [process.stdout.readline() for _ in range(3)]
-        yield dict(line.removeprefix("export ").strip().split("=", 1) for line in exports)
+        exports = [process.stdout.readline().removeprefix("export ").strip() for _ in range(5)]
+        yield dict(export.split("=", 1) for export in exports)
     finally:
         process.terminate()
         process.wait()
@@ -40,12 +41,8 @@ def main() -> None:
         table.add_column(column, justify="right" if column == "milliseconds" else "left")
     served: list[Experiences] = []
     with sandbox() as settings:
-        client = PersonalizeClient(
-            workspace_id=settings["MOENGAGE_WORKSPACE_ID"],
-            api_key=settings["MOENGAGE_PERSONALIZE_API_KEY"],
-            base_url=settings["MOENGAGE_BASE_URL"],
-        )
-        with client:
+        os.environ |= settings  # as pasted into a shell; with NO_PROXY, or a proxy would be asked for the sandbox
+        with PersonalizeClient.from_env() as client:
             for visitor in VISITORS:
                 started = time.perf_counter()
                 experiences = client.fetch_or_empty(

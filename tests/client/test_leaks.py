@@ -1,11 +1,13 @@
-"""No key and nothing of a visitor in whatever an error leaves behind: text, repr, pickle, frames, log lines."""
+"""No key and nothing of a visitor in what an error leaves behind, but for the API's own words on its attributes."""
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import logging
-import pickle
+import signal
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,6 +20,7 @@ from moengage_personalize import (
     InSession,
     InvalidRequestError,
     PersonalizeError,
+    events,
 )
 
 KEY, CUSTOMER, MAIL, ADDRESS = "canary-key", "canary-customer", "canary@example.com", "203.0.113.199"
@@ -32,11 +35,19 @@ def asked(**changed: Any) -> dict[str, Any]:
     return {"keys": "banner", **visitor, "timeout": 0.3, **changed}
 
 
+@pytest.fixture(params=["async", "uvloop"])
+def loop_face(request: pytest.FixtureRequest) -> Iterator[Face]:
+    face = Face(request.param)
+    yield face
+    face.finish()
+
+
 def left_behind(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
     """All that a log or an error reporter could show of the frames of ours and of what they carry."""
     report = traceback.TracebackException.from_exception(error, capture_locals=True)
     links: list[traceback.TracebackException | None] = [report]
-    texts = [str(error), repr(error), repr(vars(error)), pickle.dumps(error).decode("latin-1")]
+    others = {name: value for name, value in vars(error).items() if name not in ("title", "description", "code")}
+    texts = [str(error), repr(error), repr(others)]
     while links:
         link = links.pop()
         if link is not None:
@@ -115,6 +126,126 @@ def test_no_refusal_of_an_in_session_or_a_context_leaks(caplog: pytest.LogCaptur
     with pytest.raises(PersonalizeError) as caught:
         ExperienceContext.from_json(f'"{CUSTOMER}')
     check(caught.value, caplog)
+
+
+def visit(face: Face, client: Any, what: str) -> Any:
+    """Begin one of what a service asks, for a visitor who must not be seen."""
+    visitor = asked()
+    keys = visitor.pop("keys")
+    if what == "fetch":
+        return client.fetch(keys, **visitor)
+    if what == "split":
+        return client.fetch([f"key-{number}" for number in range(60)], **visitor)
+    if what == "fetch_or_empty":
+        return client.fetch_or_empty(keys, **visitor)
+    if what == "report_events":
+        context = ExperienceContext(CONTEXT)
+        attributes = {"mail": MAIL, "address": ADDRESS}
+        event = events.shown(context, customer_id=CUSTOMER, platform="web", user_attributes=attributes)
+        return client.report_events([event], timeout=0.5)
+    page = client.page(**visitor)
+    return page.experience(keys) if face.kind == "sync" else page.load([keys])
+
+
+CONTEXT = dict.fromkeys(
+    ["cid", "experience", "moe_locale_id", "moe_variation_id", "audience_name", "audience_id"], "canary@example.com"
+)
+ASKED = ["fetch", "split", "fetch_or_empty", "report_events", "page"]
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_no_call_that_asyncio_ends_leaks(what: str, loop_face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    async def within(seconds: float, client: Any) -> None:
+        async with asyncio.timeout(seconds):
+            await visit(loop_face, client, what)
+
+    async def cancelled(client: Any) -> None:
+        task = asyncio.create_task(within(9, client))
+        await asyncio.sleep(0.1)
+        task.cancel("too late")
+        await task
+
+    with serving(hangs) as server:
+        client = loop_face.client(workspace_id="WS", api_key=KEY, base_url=server.base_url)
+        for ends, kind in ((within(0.1, client), TimeoutError), (cancelled(client), asyncio.CancelledError)):
+            with pytest.raises(kind) as caught:
+                loop_face.run(ends)
+            check(caught.value, caplog)
+        loop_face.close(client)
+
+
+class SoftTimeLimitExceeded(Exception):
+    """As Celery's."""
+
+
+@pytest.mark.parametrize("what", ASKED)
+@pytest.mark.parametrize("kind", [SystemExit, KeyboardInterrupt, SoftTimeLimitExceeded])
+def test_no_call_that_a_signal_ends_leaks(
+    what: str, kind: type[BaseException], caplog: pytest.LogCaptureFixture
+) -> None:
+    def interrupt(*_: object) -> None:
+        raise kind("canary")
+
+    face = Face("sync")
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with serving(hangs) as server:
+            client = face.client(workspace_id="WS", api_key=KEY, base_url=server.base_url, timeout=5)
+            signal.setitimer(signal.ITIMER_REAL, 0.1)
+            with pytest.raises(kind) as caught:
+                visit(face, client, what)
+            check(caught.value, caplog)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+        face.finish()
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_no_fault_of_a_transport_leaks(what: str, face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    class Broken:
+        def perform(self, request: Any) -> Any:
+            held = bytes(request.body)
+            raise LookupError(f"a fault with {len(held)} bytes")
+
+        def perform_all(self, requests: Any) -> Any:
+            return [self.perform(request) for request in requests]
+
+        def close(self) -> None: ...
+
+    class AsyncBroken(Broken):
+        async def perform(self, request: Any) -> Any:
+            await asyncio.sleep(0)
+            return super().perform(request)
+
+        async def aclose(self) -> None: ...
+
+    client = face.client(workspace_id="WS", api_key=KEY, base_url="http://127.0.0.1:9/v1")
+    face.close(client)
+    client._closed, client._transport = False, Broken() if face.kind == "sync" else AsyncBroken()
+    with pytest.raises((LookupError, ExceptionGroup)) as caught:
+        face.run(visit(face, client, what))
+    check(caught.value, caplog)
+    if isinstance(caught.value, LookupError):
+        assert "perform" in caught.value.__notes__[0]
+
+
+def test_an_error_that_the_caller_was_handling_keeps_its_traceback(face: Face) -> None:
+    client = face.client(base_url="http://127.0.0.1:9/v1", max_retries=0)
+
+    def handle() -> None:
+        try:
+            raise LookupError("of the service's own")
+        except LookupError:
+            face.fetch(client, "banner")
+
+    with pytest.raises(PersonalizeError) as caught:
+        handle()
+    context = caught.value.__context__
+    while context is not None and not isinstance(context, LookupError):
+        context = context.__context__
+    assert context is not None
+    assert [frame.name for frame in traceback.extract_tb(context.__traceback__)] == ["handle"]
 
 
 def test_an_error_shows_one_frame_of_ours_and_its_cause(face: Face) -> None:

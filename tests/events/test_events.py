@@ -14,7 +14,6 @@ import pytest
 from attrs.exceptions import FrozenInstanceError
 from event_samples import CONTEXT, FIELDS, shown
 from flush_world import deliver
-from helpers import make_settings
 from hypothesis import given, strategies as st
 
 from moengage_personalize import (
@@ -27,7 +26,7 @@ from moengage_personalize import (
     ServerError,
     events,
 )
-from moengage_personalize._generated import report
+from moengage_personalize._generated import events_body
 from moengage_personalize._reporting._delivery import Delivery, make_batches
 
 SOME = [shown(customer_id=f"user_{number}") for number in range(230)]
@@ -49,6 +48,19 @@ def test_an_event_is_stamped_once_when_it_is_made() -> None:
         one.uuid = other.uuid  # type: ignore[misc]
 
 
+@pytest.mark.parametrize("make", [events.shown, events.clicked])
+@pytest.mark.parametrize("kind", [str, UUID])
+def test_the_uuid_of_an_event_may_be_given(make: Any, kind: Any) -> None:
+    uuid = "5f0c1f7e-9a3c-4c8e-8c55-0f3c8d3f2a10"
+    assert make(CONTEXT, customer_id="user_8821", uuid=kind(uuid)).uuid == uuid
+
+
+@pytest.mark.parametrize("uuid", ["", "no-uuid", UUID(int=0), 5, b"x", object()])
+def test_a_uuid_that_is_none_of_version_4_is_refused(uuid: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="expected uuid to be a UUID of version 4"):
+        shown(uuid=uuid)
+
+
 def test_the_time_of_an_event_may_be_given_in_any_zone() -> None:
     at = datetime(2026, 11, 23, 12, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     assert shown(at=at).at == 1_795_415_400
@@ -63,19 +75,19 @@ def test_a_repr_shows_nothing_of_the_visitor() -> None:
     ("given", "message"),
     [
         ({"at": datetime(2026, 1, 1)}, "expected at to be an aware datetime"),  # noqa: DTZ001
-        ({"at": "now"}, "expected at to be an aware datetime, got 'now'"),
+        ({"at": "now"}, "expected at to be an aware datetime, got str"),
         ({"at": datetime(1960, 1, 1, tzinfo=UTC)}, "expected at to be Unix time in whole seconds, got -31"),
         ({"platform": "fridge"}, "expected platform to be one of web, android, ios, tv, got 'fridge'"),
         ({"platform": None}, "expected platform to be one of web, android, ios, tv"),
-        ({"customer_id": ""}, "expected customer_id to be a non-empty str, got an empty one"),
-        ({"customer_id": None}, "expected customer_id to be a non-empty str, got None"),
-        ({"customer_id": 7}, "expected customer_id to be a non-empty str, got int"),
+        ({"customer_id": ""}, "expected customer_id to be a non-empty str, an int or a UUID, got an empty one"),
+        ({"customer_id": None}, "expected customer_id to be a non-empty str, an int or a UUID, got NoneType"),
+        ({"customer_id": 5.5}, "expected customer_id to be a non-empty str, an int or a UUID, got float"),
         ({"user_timezone_offset": 54_001}, "whole seconds from -54,000 to 54,000, got 54001"),
         ({"user_timezone_offset": True}, "whole seconds from -54,000 to 54,000, got True"),
         ({"user_timezone_offset": 3.5}, "whole seconds from -54,000 to 54,000, got 3.5"),
         ({"user_attributes": ["a"]}, "expected user_attributes to be a mapping, got list"),
         ({"user_attributes": {"a": float("nan")}}, "expected user_attributes to be JSON"),
-        ({"context": "cid"}, "expected a context as a mapping, got str"),
+        ({"context": "cid"}, "expected the context to be a mapping, got str"),
         ({"context": {"cid": b"1"}}, "expected the context to be JSON"),
     ],
 )
@@ -102,7 +114,7 @@ def test_a_click_says_which_element() -> None:
 def body(made: Iterable[ExperienceEvent]) -> Any:
     """What is sent for these events, in one request."""
     (batch,) = make_batches(made)
-    return json.loads(report(make_settings(), batch.elements).body)
+    return json.loads(events_body(batch.elements))
 
 
 def test_a_click_has_its_element_in_both_places_that_are_published() -> None:
@@ -199,7 +211,9 @@ def test_an_event_that_was_changed_into_what_is_not_json_costs_itself_alone(chan
     good = [shown(), shown()]
     delivery = Delivery([good[0], bad, good[1]])
     assert [batch.events for batch in delivery.next_batches()] == [tuple(good)]
-    with pytest.raises(EventsNotAccepted, match="expected 3 events to be accepted, got 1 rejected: expected an"):
+    with pytest.raises(
+        EventsNotAccepted, match="expected 3 events to be accepted, got 1 rejected: expected an event as"
+    ):
         delivery.raise_for_rejected()
 
 

@@ -32,7 +32,7 @@ from moengage_personalize import (
 )
 from moengage_personalize._policy import _fork as _forked
 from moengage_personalize._reporting import _schedule as schedules
-from moengage_personalize._reporting._reporter import BaseReporter
+from moengage_personalize._reporting._background import BaseReporter
 from moengage_personalize._reporting._schedule import FlushSchedule
 
 
@@ -516,3 +516,29 @@ def test_one_event_that_is_too_long_alone_is_refused_and_takes_no_other_with_it(
         assert caught.value.events == (long,)
         assert not caught.value.retryable
         assert received(base_url)["count"] == 20
+
+
+def test_no_thread_begins_for_a_reporter_that_is_closed(url: str) -> None:
+    with PersonalizeClient(**CREDENTIALS, base_url=url) as client:
+        reporter = client.reporter()
+        assert reporter.close()
+        reporter._start()
+        assert reporter._thread is None
+
+
+def test_events_of_a_client_that_was_closed_are_counted_as_lost(face: Face, url: str) -> None:
+    client = face.client(base_url=url)
+    reporter = client.reporter()
+
+    async def put_and_close() -> None:
+        await client.aclose()
+        reporter.put(shown())
+        assert not await reporter.close(1)
+
+    if face.kind == "async":
+        face.run(put_and_close())
+    else:
+        client.close()
+        reporter.put(shown())
+        assert not reporter.close(1)
+    assert sum(reporter.stats.dropped.values()) == 1

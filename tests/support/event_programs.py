@@ -1,4 +1,4 @@
-"""Programs that put events and end in many ways; run as processes by test_reporter and scripts/events-drill.
+"""Programs that put events and end in many ways; run as processes by test_reporter and scripts/measure drill.
 
 python event_programs.py WAY BASE_URL COUNT [SPOOL]
 """

@@ -586,7 +586,7 @@ async def big_body(exchange: Exchange) -> None:
 
 
 # Content-Encoding.
-@mode("gzip bomb", *MALFORMED)
+@mode("gzip bomb", *MALFORMED, "DeadlineExceeded")  # whose two megabytes a machine under load reads for a while
 async def gzip_bomb(exchange: Exchange) -> None:
     await exchange.send(whole(200, bomb(), "Content-Encoding: gzip"))
 

@@ -1,4 +1,4 @@
-"""Pages of a service whose client and reporters are made at import: with --preload, that is before gevent patches."""
+"""Pages of a service under gevent: client and reporter made at import, with --preload before gevent patches."""
 
 from __future__ import annotations
 

@@ -7,10 +7,10 @@ from threading import Thread
 from typing import Any
 
 from moengage_personalize import InSession
-from moengage_personalize._generated import plan
+from moengage_personalize._generated import Endpoints
 from moengage_personalize._request import FetchRequest
 from moengage_personalize._settings import Settings, settings
-from moengage_personalize._split import FetchPlan
+from moengage_personalize._split import FetchPlan, plan_fetch
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -28,7 +28,8 @@ def make_settings(**changed: Any) -> Settings:
 def make_plan(
     keys: Any = None, customer_id: Any = None, user_identifiers: Any = None, in_session: InSession | None = None
 ) -> FetchPlan:
-    return plan(make_settings(), FetchRequest.create(keys, customer_id, user_identifiers, in_session))
+    fetch = FetchRequest.create(keys, customer_id, user_identifiers, in_session)
+    return plan_fetch(Endpoints.of(make_settings()).fetch, fetch)
 
 
 def does_not_start(_: Thread) -> None:

@@ -3,22 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 from hypothesis import given, strategies as st
-from test_generated import EXAMPLES, MATCHED, OPERATION
+from sandboxing import AUTH, EXAMPLES, HEADERS, MATCHED, OPERATION, ask_app, root
 
-from moengage_personalize import ConfigurationError, sandbox
-from moengage_personalize.sandbox._experiences import Audience, Variation, When
+from moengage_personalize import sandbox
 
-HEADERS = {"MOE-APPKEY": sandbox.WORKSPACE_ID}
-AUTH = (sandbox.WORKSPACE_ID, sandbox.API_KEY)
 PUBLISHED = {
     name: example["value"]
     for name, example in OPERATION["responses"]["400"]["content"]["application/json"]["examples"].items()
@@ -144,22 +139,9 @@ def test_day_and_hour_decide(http: httpx.Client, day: str, hour: str, text: str)
     assert served["payload"]["Text"]["value"] == text
 
 
-def ask_app(app: Any, bodies: list[Any]) -> list[httpx.Response]:
-    """Ask an application inside the test, without a socket."""
-
-    async def all_of_them() -> list[httpx.Response]:
-        transport = httpx.ASGITransport(app)
-        async with httpx.AsyncClient(
-            transport=transport, base_url="http://sandbox/v1", headers=HEADERS, auth=AUTH
-        ) as http:
-            return [await http.post("/experiences/fetch", json=body) for body in bodies]
-
-    return asyncio.run(all_of_them())
-
-
 def test_past_the_limit_of_a_minute_the_answer_is_429(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 1_790_000_010
-    monkeypatch.setattr("moengage_personalize.sandbox._app.time.time", lambda: now)
+    monkeypatch.setattr("moengage_personalize.sandbox._state.time.time", lambda: now)
     app = sandbox.app(rate_limit=2)
     answers = ask_app(app, [{}, {}, {}])
     assert [answer.status_code for answer in answers] == [200, 200, 429]
@@ -171,98 +153,6 @@ def test_past_the_limit_of_a_minute_the_answer_is_429(monkeypatch: pytest.Monkey
     assert [answer.status_code for answer in ask_app(app, [{}])] == [200]
 
 
-def write(tmp_path: Path, text: str) -> Path:
-    path = tmp_path / "experiences.yaml"
-    path.write_text(text, "utf-8")
-    return path
-
-
-OWN = """
-experiences:
-  - key: own
-    name: My own
-    audiences:
-      - id: A
-        name: Nights
-        when: {hour: ["22-03", 5], attributes: {plan: [gold, null], beta: true}}
-        variations:
-          - {id: '1', weight: 1, payload: {N: {value: 1}}}
-"""
-
-
-def test_experiences_of_ones_own_are_served(tmp_path: Path) -> None:
-    app = sandbox.app(write(tmp_path, OWN))
-    match = {"TIME_OF_THE_DAY": "02", "plan": "gold", "beta": True}
-    hours = [f"{hour:02}" for hour in range(24)]
-    by_hour = ask_app(app, [match | {"TIME_OF_THE_DAY": hour} for hour in hours])
-    served = [hour for hour, answer in zip(hours, by_hour, strict=True) if answer.json()["experiences"]]
-    assert served == ["00", "01", "02", "03", "05", "22", "23"]
-    others = ask_app(
-        app, [match | {"plan": None}, match | {"plan": "free"}, match | {"beta": False}, {"beta": True}, {}]
-    )
-    assert [bool(answer.json()["experiences"]) for answer in others] == [True, False, False, False, False]
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("experiences: {", "expected a readable YAML file of experiences"),
-        ("", "got at $: None is not of type 'object'"),
-        ("experiences: 5", "got at $.experiences: 5 is not of type 'array'"),
-        ("experiences: [{key: a, name: b}]", "got at $.experiences[0]: 'audiences' is a required property"),
-        (OWN.replace("22-03", "24"), "got at $.experiences[0].audiences[0].when.hour[0]: '24' does not match"),
-        (OWN.replace('"22-03"', "24"), "when.hour[0]: 24 is greater than the maximum of 23"),
-        (OWN.replace("hour:", "hours:"), "Additional properties are not allowed ('hours' was unexpected)"),
-        (OWN.replace("weight: 1", "weight: 0"), "0 is less than or equal to the minimum of 0"),
-        (OWN.replace("name: My own", "name: My own\n    status: Done"), "'Done' is not one of ['Active'"),
-    ],
-)
-def test_a_file_that_is_not_one_of_experiences_is_refused_with_its_place(
-    tmp_path: Path, text: str, expected: str
-) -> None:
-    with pytest.raises(ConfigurationError) as caught:
-        sandbox.app(write(tmp_path, text))
-    assert expected in str(caught.value)
-
-
-def test_a_file_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="No such file"):
-        sandbox.app(tmp_path / "missing.yaml")
-
-
-@given(customer_id=st.text(), weights=st.lists(st.floats(0.001, 1000), min_size=1, max_size=5))
-def test_a_customer_always_gets_the_same_variation(customer_id: str, weights: list[float]) -> None:
-    variations = [Variation(id=str(number), payload={}, weight=weight) for number, weight in enumerate(weights)]
-    audience = Audience(id="A", name="All", variations=variations)
-    assert audience.variation("key", customer_id) is audience.variation("key", customer_id)
-    assert audience.variation("key", customer_id) in variations
-
-
-def test_variations_are_shared_out_by_weight() -> None:
-    variations = [Variation(id="rare", payload={}, weight=1), Variation(id="usual", payload={}, weight=3)]
-    audience = Audience(id="A", name="All", variations=variations)
-    got = [audience.variation("key", f"customer {number}").id for number in range(4000)]
-    assert 850 < got.count("rare") < 1150  # 1000 expected, five standard deviations are 137
-
-
-def test_the_last_variation_takes_what_rounding_leaves() -> None:
-    class Rounds(float):
-        def __rsub__(self, other: float) -> float:
-            return 0.0
-
-    variation = Variation(id="1", payload={}, weight=Rounds(1))
-    assert Audience(id="A", name="All", variations=[variation]).variation("key", "me") is variation
-
-
-def test_no_rule_at_all_always_holds() -> None:
-    assert When().holds({}, "")
-
-
-def test_a_port_that_is_taken_is_an_error_at_once() -> None:
-    with sandbox.listen(0) as taken, pytest.raises(OSError, match="in use"):
-        sandbox.listen(taken.getsockname()[1])
-
-
 def test_the_sandbox_answers_with_json_that_is_utf_8(http: httpx.Client) -> None:
     answer = ask(http, EXAMPLES["Single Experience"]["value"])
     assert "₹999" in answer.content.decode("utf-8")
@@ -270,18 +160,104 @@ def test_the_sandbox_answers_with_json_that_is_utf_8(http: httpx.Client) -> None
     assert json.loads(answer.content) == MATCHED
 
 
-def test_a_client_that_goes_within_its_request_is_no_trouble() -> None:
-    token = base64.b64encode(f"{sandbox.WORKSPACE_ID}:{sandbox.API_KEY}".encode())
-    headers = [(b"moe-appkey", sandbox.WORKSPACE_ID.encode()), (b"authorization", b"Basic " + token)]
-    scope = {"type": "http", "method": "POST", "path": "/v1/experiences/fetch", "headers": headers, "query_string": b""}
-    heard = iter([{"type": "http.request", "body": b"{", "more_body": True}, {"type": "http.disconnect"}])
-    said: list[Any] = []
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda part: st.lists(part, max_size=3) | st.dictionaries(st.text(), part, max_size=3),
+    max_leaves=8,
+)
+BODIES = st.binary() | JSON.map(lambda value: json.dumps(value).encode())
+FIELDS = st.sampled_from(["status", "times", "delay", "drop", "elements", "actions", "identifiers", "experience_key"])
+BODIES |= st.dictionaries(FIELDS, JSON, max_size=4).map(lambda value: json.dumps(value).encode())
+PATHS = ["/v1/experiences/fetch", "/v1/experiences/events", "/_sandbox/fail"]
 
-    async def receive() -> Any:
-        return next(heard)
 
-    async def send(message: Any) -> None:
-        said.append(message)
+@given(bodies=st.lists(st.tuples(st.sampled_from(PATHS), BODIES), max_size=5))
+def test_no_body_is_answered_with_an_error_of_the_sandbox(bodies: list[tuple[str, bytes]]) -> None:
+    app = sandbox.app()
 
-    asyncio.run(sandbox.app()(scope, receive, send))
-    assert said[0]["status"] == 400
+    async def all_of_them() -> None:
+        transport = httpx.ASGITransport(app)
+        async with httpx.AsyncClient(transport=transport, base_url="http://s", headers=HEADERS, auth=AUTH) as http:
+            for path, body in bodies:
+                answer = await http.post(path, content=body)
+                assert answer.status_code in (200, 400)
+                assert answer.json()
+                app.fail(times=0)  # or a fault that was armed would be met
+            assert len((await http.get("/_sandbox/requests")).json()["requests"]) == len(app.requests)
+
+    asyncio.run(all_of_them())
+
+
+def event(uuid: str = "6c7b5a0e-8a3e-4f0b-9a55-000000000001", **attributes: Any) -> dict[str, Any]:
+    context = dict.fromkeys(
+        ["cid", "experience", "moe_locale_id", "moe_variation_id", "audience_name", "audience_id"], "x"
+    )
+    action = {
+        "action": "MOE_PERSONALIZATION_MESSAGE_SHOWN",
+        "moe_event_uuid": uuid,
+        "event_time": 1_795_000_000,
+        "platform": "web",
+        "attributes": context | attributes,
+    }
+    return {"elements": [{"customer_id": "user_8821", "actions": [action]}]}
+
+
+def test_events_are_kept_once_and_forgotten_when_they_are_deleted() -> None:
+    app = sandbox.app()
+    with sandbox.serve(app) as url, httpx.Client(base_url=root(url), headers=HEADERS, auth=AUTH) as http:
+        for _ in range(2):
+            assert http.post("/v1/experiences/events", json=event()).status_code == 200
+        kept = http.get("/_sandbox/events").json()
+        assert (kept["count"], kept["duplicates"]) == (1, 1)
+        assert kept["events"] == app.events
+        assert (app.events[0]["customer_id"], app.events[0]["received"]) == ("user_8821", 2)
+        assert http.delete("/_sandbox/events").json() == {"count": 0, "duplicates": 0, "events": []}
+        assert app.events == []
+
+
+def test_what_utf_8_cannot_hold_is_kept_and_shown(http: httpx.Client) -> None:
+    odd = json.dumps(event("6c7b5a0e-8a3e-4f0b-9a55-000000000002", cid="\ud800")).encode()
+    assert http.post("/experiences/events", content=odd).status_code == 200
+    assert http.get(root(str(http.base_url).rstrip("/")) + "/_sandbox/events").json()["events"]
+
+
+@pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e400"])
+def test_a_number_that_json_has_not_is_malformed(http: httpx.Client, number: bytes) -> None:
+    answer = http.post("/experiences/fetch", content=b'{"a": ' + number + b"}")
+    assert (answer.status_code, answer.json()) == (400, PUBLISHED["Malformed JSON"])
+
+
+def test_the_requests_are_kept_with_what_they_asked_and_got() -> None:
+    app = sandbox.app({"banner": {"Title": "Hello"}})
+    with sandbox.serve(app) as url, httpx.Client(base_url=root(url), headers=HEADERS, auth=AUTH) as http:
+        http.post("/v1/experiences/fetch", json={"utm_medium": "email"})
+        http.post("/v1/experiences/fetch", content=b"{")
+        http.get("/v1/experiences/metadata", params={"status": "Active"})
+        seen = [(one.method, one.path, one.query, one.body, one.status) for one in app.requests]
+        assert seen == [
+            ("POST", "/v1/experiences/fetch", "", {"utm_medium": "email"}, 200),
+            ("POST", "/v1/experiences/fetch", "", None, 400),
+            ("GET", "/v1/experiences/metadata", "status=Active", None, 200),
+        ]
+        shown = http.get("/_sandbox/requests").json()
+        assert shown["count"] == 3
+        assert shown["requests"][0]["body"] == {"utm_medium": "email"}
+        assert sandbox.API_KEY not in json.dumps(shown)
+        assert AUTH[1] not in repr(app.requests)
+
+
+def test_only_the_last_requests_are_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("moengage_personalize.sandbox._state.REQUESTS_KEPT", 2)
+    app = sandbox.app()
+    ask_app(app, [{"n": 1}, {"n": 2}, {"n": 3}])
+    assert [one.body for one in app.requests] == [{"n": 2}, {"n": 3}]
+
+
+def test_a_reset_forgets_all_but_the_experiences() -> None:
+    app = sandbox.app({"banner": {"Title": "Hello"}}, rate_limit=2)
+    ask_app(app, [event()], "/v1/experiences/events")
+    app.fail(503, times=5)
+    assert [answer.status_code for answer in ask_app(app, [{}, {}])] == [503, 503]
+    app.reset()
+    assert (app.requests, app.events) == ([], [])
+    assert [answer.status_code for answer in ask_app(app, [{}, {}])] == [200, 200]

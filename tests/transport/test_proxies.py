@@ -5,16 +5,20 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+import traceback
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager, suppress
+from pathlib import Path
 from typing import Any
+from urllib.request import proxy_bypass
 
+import httpx
 import pytest
 from faces import CREDENTIALS, Face
 from faultserver import FaultServer
 
-from moengage_personalize import ConnectionFailed, PersonalizeClient
-from moengage_personalize._transport import _origin as _pool
+from moengage_personalize import AsyncPersonalizeClient, ConfigurationError, ConnectionFailed, PersonalizeClient
+from moengage_personalize._transport import _origin, _parser
 
 
 class Proxy:
@@ -90,16 +94,14 @@ def server() -> Iterator[FaultServer]:
 
 
 @pytest.fixture(autouse=True)
-def trust(server: FaultServer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def trust(server: FaultServer, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = tmp_path / "ca.pem"
     bundle.write_bytes(server.ca_pem())
     monkeypatch.setenv("SSL_CERT_FILE", str(bundle))
+    monkeypatch.delenv("SSL_CERT_DIR", raising=False)
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
-    _pool.ssl_context.cache_clear()
-    yield
-    _pool.ssl_context.cache_clear()
 
 
 @contextmanager
@@ -110,13 +112,6 @@ def proxy(context: ssl.SSLContext | None = None, status: int = 200) -> Iterator[
         yield made
     finally:
         made.close()
-
-
-def test_tls_within_tls_is_refused_where_it_keeps_no_deadline(server: FaultServer, monkeypatch: Any) -> None:
-    monkeypatch.setenv("HTTPS_PROXY", "https://localhost:9")
-    client = PersonalizeClient(**CREDENTIALS, base_url=server.url("good", tls=True), max_retries=0)
-    with pytest.raises(ConnectionFailed, match="expected an http proxy for an https API, got an https one"):
-        client.fetch("a")
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -153,8 +148,10 @@ def test_a_proxy_that_refuses_is_a_failed_connection(
     with proxy(status=407) as between:
         monkeypatch.setenv("ALL_PROXY", f"127.0.0.1:{between.port}")
         client = face.client(base_url=server.url("good", tls=True), timeout=5, max_retries=0)
-        with pytest.raises(ConnectionFailed, match="got ProxyError: expected the proxy to connect, got status 407"):
+        with pytest.raises(ConnectionFailed) as caught:
             face.fetch(client, "a")
+        assert "expected the proxy to connect, got status 407 (localhost:" in str(caught.value)
+        assert f" through the proxy 127.0.0.1:{between.port})" in str(caught.value)
         face.close(client)
 
 
@@ -164,26 +161,58 @@ def test_a_request_without_tls_may_go_to_a_proxy_with_it(face: Face, server: Fau
     assert face.fetch(client, "a", customer_id="visitor")["a"]["Title"] == "visitor"
 
 
-def test_a_proxy_that_is_no_url_is_refused_without_its_words(face: Face, monkeypatch: Any) -> None:
-    monkeypatch.setenv("ALL_PROXY", "http://user:hunter2/x@proxy:80")
+UNUSABLE = {
+    "http://user:hunter2/x@proxy:80": "expected the URL of a proxy",
+    "http://user:hunter2@[::1": "expected the URL of a proxy",
+    "http://": "expected the URL of a proxy",
+    "socks5://user:hunter2@127.0.0.1:1080": "expected an http or https proxy in the environment, got 'socks5'",
+}
+
+
+@pytest.mark.parametrize("address", UNUSABLE)
+def test_a_proxy_that_can_never_work_is_refused_when_the_client_is_made(
+    face: Face, monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("ALL_PROXY", address)
+    with pytest.raises(ConfigurationError, match=UNUSABLE[address]) as caught:
+        face.client(base_url="https://api.test/v1")
+    assert "hunter2" not in "".join(traceback.format_exception(caught.value))
+    monkeypatch.setenv("NO_PROXY", "api.test")
+    face.client(base_url="https://api.test/v1")
+    monkeypatch.delenv("NO_PROXY")
+    own = face.httpx_class(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    face.client(base_url="https://api.test/v1", http_client=own)  # which has proxies of its own
+
+
+def test_a_proxy_that_is_changed_to_one_that_cannot_work_is_a_failed_connection(face: Face, monkeypatch: Any) -> None:
     client = face.client(base_url="https://api.test/v1", max_retries=0)
-    with pytest.raises(ConnectionFailed, match="expected the URL of a proxy") as caught:
-        face.fetch(client, "a")
-    assert "hunter2" not in f"{caught.value!r}{caught.value.__cause__!r}{caught.value.__cause__.__context__!r}"
-
-
-def test_a_proxy_of_another_kind_is_refused(face: Face, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("ALL_PROXY", "socks5://127.0.0.1:1080")
-    client = face.client(base_url="https://api.test/v1", max_retries=0)
-    with pytest.raises(ConnectionFailed, match="expected an http or https proxy, got socks5"):
+    with pytest.raises(ConnectionFailed, match=r"got 'socks5' \(api.test:443\)"):
         face.fetch(client, "a")
+    if face.kind == "sync":  # a list of requests fails one by one
+        keys = [f"key-{number}" for number in range(60)]
+        experiences = client.fetch_or_empty(keys)
+        assert {experiences.reason(key) for key in keys} == {"failed"}
+
+
+def test_tls_within_tls_is_refused_where_it_cannot_be_spoken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "https://localhost:9")
+    with pytest.raises(ConfigurationError, match="expected an http proxy for an https API, got an https one"):
+        PersonalizeClient(**CREDENTIALS, base_url="https://api.test/v1")
+    PersonalizeClient(**CREDENTIALS, base_url="http://api.test/v1")
+    AsyncPersonalizeClient(**CREDENTIALS, base_url="https://api.test/v1")
+
+
+def test_without_certificates_of_ones_own_those_of_certifi_are_trusted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    assert len(_origin.ssl_context().get_ca_certs()) > 50
+    assert _origin.ssl_context() is _origin.ssl_context()
 
 
 def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(
     face: Face, server: FaultServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("SSL_CERT_FILE")
-    _pool.ssl_context.cache_clear()
     client = face.client(base_url=server.url("good", tls=True), timeout=5, max_retries=0)
     with pytest.raises(ConnectionFailed, match=r"(?i)certificate.verify.failed"):
         face.fetch(client, "a")
@@ -198,4 +227,67 @@ def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(
     ],
 )
 def test_a_tunnel_leads_to_host_and_port(url: str, authority: bytes) -> None:
-    assert _pool.tunnel(_pool.target(url)) == authority
+    proxy = _origin.Proxy(_origin.split_url("http://proxy:3128")[0], ())
+    request = bytes(_parser.connect_request(_origin.split_url(url)[0], proxy))
+    assert request == b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (authority, authority)
+
+
+# What the standard library promises of NO_PROXY: a host with all below it, with or without a leading dot or a port;
+# "*" alone for everything. Nothing of it is written again here, which these hold.
+NO_PROXY = [
+    *("", "*", "api.test", "API.TEST", ".api.test", "*.api.test", "test", ".test", "i.test", "other.test"),
+    *("api.test:8025", "api.test:8026", ".api.test:8025", ":8025", "api.test:", "http://api.test", "foo,*", "*,foo"),
+    *("foo,api.test", " api.test ", "foo, api.test ,bar", "api.test.", "127.0.0.1", "127.0.0.1:8025", "127.0.0.0/8"),
+    *("localhost", ".localhost", "::1", "[::1]", "[::1]:8025", "api", "xn--bcher-kva.test", "bücher.test", "192.168.*"),
+]
+HOSTS = ["api.test", "www.api.test", "127.0.0.1", "localhost", "[::1]", "bücher.test"]
+
+
+@pytest.mark.parametrize("value", NO_PROXY)
+def test_no_proxy_means_what_the_standard_library_says(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", value)
+    for host in HOSTS:
+        origin, _ = _origin.split_url(f"http://{host}:8025/v1")
+        promised = proxy_bypass(f"{origin}") or proxy_bypass(origin.host)
+        assert (_origin.proxy_for(origin) is None) == bool(promised)
+
+
+@pytest.mark.parametrize(
+    ("value", "bypassed"),
+    [("api.test", True), (".test", True), ("api.test:8025", True), ("api.test:8026", False), ("foo,*", False)],
+)
+def test_no_proxy_knows_a_host_its_domain_and_its_port(monkeypatch: Any, value: str, bypassed: bool) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", value)
+    assert (_origin.proxy_for(_origin.split_url("http://api.test:8025/v1")[0]) is None) == bypassed
+
+
+@pytest.mark.parametrize("name", ["SSL_CERT_FILE", "SSL_CERT_DIR"])
+def test_certificates_that_are_missing_are_refused_when_the_client_is_made(
+    face: Face, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str
+) -> None:
+    monkeypatch.delenv("SSL_CERT_FILE")
+    monkeypatch.setenv(name, str(tmp_path / "missing"))
+    with pytest.raises(ConfigurationError, match="expected certificates where SSL_CERT_FILE or SSL_CERT_DIR says, got"):
+        face.client(base_url="https://api.test/v1")
+    face.client(base_url="http://api.test/v1")  # which needs none
+    (tmp_path / "empty").write_text("")
+    monkeypatch.setenv(name, str(tmp_path / "empty"))
+    with pytest.raises(ConfigurationError, match="expected certificates"):
+        face.client(base_url="https://api.test/v1")
+    if name == "SSL_CERT_DIR":
+        monkeypatch.setenv(name, str(tmp_path))
+        face.client(base_url="https://api.test/v1")
+
+
+@pytest.mark.parametrize("url", ["https://a..b/v1", f"https://{'x' * 64}.test/v1"])
+def test_a_host_that_can_never_be_looked_up_is_refused_when_the_client_is_made(face: Face, url: str) -> None:
+    with pytest.raises(ConfigurationError):
+        face.client(base_url=url)
+
+
+def test_a_host_may_end_with_a_dot(face: Face, server: FaultServer) -> None:
+    url = server.url("good", tls=True).replace("localhost", "localhost.")
+    client = face.client(base_url=url, timeout=5, max_retries=0)
+    assert face.fetch(client, "a", customer_id="visitor")["a"]["Title"] == "visitor"

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_type
+from uuid import UUID
 
 import httpx
 from celery import Celery
@@ -20,6 +21,7 @@ from moengage_personalize import (
     DeadlineExceeded,
     Experience,
     ExperienceContext,
+    ExperienceDict,
     ExperienceEvent,
     ExperienceMetadata,
     Experiences,
@@ -34,8 +36,15 @@ from moengage_personalize import (
     ReporterStats,
     events,
 )
-from moengage_personalize._transport import AsyncPooledTransport
 from moengage_personalize.integrations.celery import ReportTask, report_task
+from moengage_personalize.integrations.clicks import ClickSigner
+from moengage_personalize.testing import (
+    FakeAsyncPersonalize,
+    FakePersonalize,
+    ReceivedEvent,
+    ReceivedFetch,
+    SandboxPersonalize,
+)
 
 client = PersonalizeClient("WS", "key", DataCenter.DC_03, timeout=0.5, max_retries=0)
 PersonalizeClient(workspace_id="WS", api_key="key", data_center="03")
@@ -61,7 +70,18 @@ assert_type(experience.string("Title", "default"), str)
 assert_type(experience.string("Title", None), str | None)
 assert_type(experience.number("Limit", 1), int | float)
 assert_type(experience.boolean("On", False), bool)
-assert_type(experience.json("Items", None), dict[str, Any] | list[Any] | None)
+assert_type(experience.integer("Limit", 1), int)
+assert_type(experience.list("Items", None), list[Any] | None)
+assert_type(experience.object("Map", None), dict[str, Any] | None)
+assert_type(experience.value("Title", "default"), str)
+assert_type(experience.value("Limit", 1), int)
+assert_type(experience.value("Ratio", 0.5), float)
+assert_type(experience.value("On", False), bool)
+assert_type(experience.value("Title", None), Any)
+assert_type(experiences.value("a", "Title", "default"), str)
+assert_type(experiences.value("a", "Title", None), Any)
+assert_type(experiences.string("a", "Title", "default"), str)
+assert_type(experiences.integer("a", "Limit", None), int | None)
 assert_type(experience.context, ExperienceContext)
 assert_type(ExperienceContext.from_json(experience.context.to_json()), ExperienceContext)
 assert_type(experience.context.attributes(), dict[str, Any])
@@ -95,17 +115,18 @@ def handle(error: PersonalizeError) -> None:
 
 
 client.fetch(5)  # type: ignore[arg-type]  # pyright: ignore
-client.fetch(customer_id=5)  # type: ignore[arg-type]  # pyright: ignore
+client.fetch(customer_id=5, in_session={"utm_medium": "email"})
+client.fetch(customer_id=UUID(int=5))
+client.fetch(customer_id=5.5)  # type: ignore[arg-type]  # pyright: ignore
+client.fetch(in_session="email")  # type: ignore[arg-type]  # pyright: ignore
 client.fetch("a", "positional")  # type: ignore[call-arg]  # pyright: ignore
 InSession(at="2026-11-23")  # type: ignore[arg-type]  # pyright: ignore
 PersonalizeClient("WS", "key", 1.5)  # type: ignore[arg-type]  # pyright: ignore
-PersonalizeClient("WS", "key", "01", engine=AsyncPooledTransport())  # type: ignore[arg-type]  # pyright: ignore
 
 event = events.shown(experience.context, customer_id="me", at=datetime.now(UTC), user_timezone_offset=19_800)
 assert_type(event, ExperienceEvent)
 assert_type(events.clicked({"cid": "1"}, customer_id="me", platform="ios", element="Buy"), ExperienceEvent)
 assert_type(ExperienceEvent.from_json(event.to_json()), ExperienceEvent)
-assert_type(ExperienceContext.from_token(experience.context.to_token("secret"), "secret"), ExperienceContext)
 assert_type(client.metadata(["Active"]), list[ExperienceMetadata])
 client.report_events([event], timeout=2)
 with client.reporter(queue_size=100, on_drop=lambda event, reason: (event.uuid, reason)) as reporter:
@@ -130,7 +151,8 @@ shared = client.page(customer_id="me", user_identifiers={"u_em": "x"}, in_sessio
 assert_type(shared, Page)
 shared.prefetch(["a", "b"])
 assert_type(shared.experience("a"), Experience | None)
-assert_type(shared.value("a", "Title", "default"), Any | str)
+assert_type(shared.value("a", "Title", "default"), str)
+assert_type(shared.number("a", "Limit", 1), int | float)
 assert_type(shared.contexts(), dict[str, ExperienceContext])
 assert_type(shared.error, PersonalizeError | None)
 assert shared.reason("a") != "surved"  # type: ignore[comparison-overlap]  # pyright: ignore
@@ -142,7 +164,9 @@ async def components(asked: AsyncPersonalizeClient) -> None:
     assert_type(asked.page(linger=0.005), AsyncPage)
     asked.page().prefetch(key for key in "ab")
     assert_type(await asked.page().experience("a"), Experience | None)
-    assert_type(await asked.page().value("a", "Title", None), Any | None)
+    loaded = asked.page()
+    await loaded.load(["a", "b"])
+    assert_type(loaded.value("a", "Title", "default"), str)
 
 
 task = report_task(Celery("service"), PersonalizeClient.from_env, timeout=5, max_retries=None, rate_limit="10/s")
@@ -152,3 +176,25 @@ assert_type(task.delay([event.to_json()]), AsyncResult[int])
 report_task(Celery("service"), client)
 report_task(Celery("service"), page)  # type: ignore[arg-type]  # pyright: ignore
 task.send([event.to_json()])  # type: ignore[list-item]  # pyright: ignore
+
+signer = ClickSigner(["key"], max_age=60)
+assert_type(signer.sign(experience.context, customer_id=7, element="Buy"), str)
+assert_type(signer.event("token"), ExperienceEvent)
+signer.event(b"token")  # type: ignore[arg-type]  # pyright: ignore
+assert_type(experience.to_dict(), ExperienceDict)
+assert_type(experiences.to_dict(sign=signer.sign), dict[str, ExperienceDict])
+experiences.to_dict(sign=experience.string)  # type: ignore[arg-type]  # pyright: ignore
+assert_type(InSession.from_asgi({"type": "http"}, query=("utm_*",), referrer="referrer"), InSession)
+assert_type(InSession.from_wsgi({}, query="utm_*"), InSession)
+
+
+def uses_the_fixtures(personalize: FakePersonalize, asked: FakeAsyncPersonalize, sandboxed: SandboxPersonalize) -> None:
+    personalize.serve("a", {"Title": "Hi"}, customer_id=7, variation="2")
+    personalize.fail(503, times=2, delay=0.1, malformed=True)
+    personalize.fail(RateLimited)
+    personalize.fail("503")  # type: ignore[arg-type]  # pyright: ignore
+    sandboxed.serve("a", {})
+    assert_type(personalize.client, PersonalizeClient)
+    assert_type(asked.client, AsyncPersonalizeClient)
+    assert_type(personalize.requests, list[ReceivedFetch])
+    assert_type(sandboxed.events, list[ReceivedEvent])

@@ -1,17 +1,27 @@
+"""The tree of errors, and what an exception shows of what it has passed."""
+
 from __future__ import annotations
 
+import asyncio
+import gc
 import inspect
 import pickle
+import traceback
+import weakref
+from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from hypothesis import given, strategies as st
 
 import moengage_personalize as package
 from moengage_personalize import PersonalizeError, RateLimit, _errors
-from moengage_personalize._redact import strip_tracebacks
+from moengage_personalize._redact import printable, redact_traceback, redact_traceback_async, strip_tracebacks
 
 LIMIT = RateLimit(100, 0, datetime(2026, 11, 23, tzinfo=UTC))
-WORDS = {"status": 400, "title": "t", "description": "d", "code": "c", "rate_limit": LIMIT}
+WORDS: dict[str, Any] = {"status": 400, "title": "t", "description": "d", "code": "c", "rate_limit": LIMIT}
 SAMPLES = [
     package.ConfigurationError("m"),
     package.InvalidRequestError("m"),
@@ -72,12 +82,169 @@ def test_only_what_may_succeed_later_is_retryable() -> None:
     }
 
 
-def test_bare_forgets_frames_through_a_chain_that_leads_back_to_itself() -> None:
-    with pytest.raises(ValueError, match="cause") as caught:
-        raise ValueError("cause")
-    cause = caught.value
-    error = PersonalizeError("m")
-    error.__cause__, cause.__context__ = cause, error
-    assert cause.__traceback__ is not None
+@pytest.mark.parametrize("error", SAMPLES, ids=lambda error: type(error).__name__)
+def test_an_error_made_with_its_text_alone_says_nothing_else(error: PersonalizeError) -> None:
+    plain = type(error)("m")
+    assert str(plain) == "m"
+    expected = {"timeout": 0.0, "status": 0, "retryable": False}
+    assert all(value == expected[name] if name in expected else value is None for name, value in vars(plain).items())
+
+
+def test_the_fields_of_an_error_are_those_it_was_made_with() -> None:
+    made = {type(error).__name__: error for error in SAMPLES}
+    for name in ("APIError", "BadRequest", "RateLimited", "ServerError"):
+        assert {field: getattr(made[name], field) for field in WORDS} == WORDS
+    assert made["DeadlineExceeded"].timeout == 0.5  # type: ignore[attr-defined]
+    assert made["CircuitOpen"].retry_at == LIMIT.reset_at  # type: ignore[attr-defined]
+    assert made["MalformedResponse"].status == 200  # type: ignore[attr-defined]
+    assert not package.MalformedResponse("m").retryable
+    assert package.RateLimited("m").retry_after is None
+    assert (package.EventsNotAccepted("m").events, package.EventsNotAccepted("m").errors) == ((), ())
+
+
+# ---- What an exception shows -----------------------------------------------------------------------------------------
+
+
+def raised(error: BaseException) -> BaseException:
+    """The same, with a frame that holds a secret."""
+    secret = "canary"
+    with pytest.raises(type(error)) as caught:
+        raise error
+    assert secret
+    return caught.value
+
+
+def test_frames_are_forgotten_through_all_causes() -> None:
+    error, cause, deeper = PersonalizeError("m"), raised(ValueError("cause")), raised(OSError("deeper"))
+    error.__cause__, cause.__cause__ = cause, deeper
+    assert strip_tracebacks(error) is error
+    assert (cause.__traceback__, deeper.__traceback__) == (None, None)
+    assert error.__cause__ is cause
+    assert cause.__cause__ is deeper
+
+
+def test_a_chain_that_leads_back_to_itself_is_gone_through_once() -> None:
+    error, cause = PersonalizeError("m"), raised(ValueError("cause"))
+    error.__cause__, cause.__cause__ = cause, error
     strip_tracebacks(error)
     assert cause.__traceback__ is None
+
+
+def test_the_errors_of_a_group_forget_their_frames_too() -> None:
+    one, other = raised(ValueError("one")), raised(KeyboardInterrupt("other"))
+    strip_tracebacks(BaseExceptionGroup("both", [one, BaseExceptionGroup("inner", [other])]))
+    assert (one.__traceback__, other.__traceback__) == (None, None)
+
+
+def test_what_was_being_handled_is_forgotten_and_keeps_its_own_frames() -> None:
+    error, callers = PersonalizeError("m"), raised(LookupError("the caller's"))
+    error.__context__ = callers
+    strip_tracebacks(error)
+    assert error.__context__ is None
+    assert callers.__traceback__ is not None
+
+
+def test_a_fault_that_is_none_of_ours_keeps_the_places_that_it_has_passed() -> None:
+    fault = strip_tracebacks(raised(ZeroDivisionError("x")))
+    (note,) = fault.__notes__
+    assert note.startswith("Raised through test_errors.py:")
+    assert " raised; the frames are left out" in note
+    assert "canary" not in note
+    strip_tracebacks(fault)
+    assert len(fault.__notes__) == 1
+
+
+@pytest.mark.parametrize("error", [PersonalizeError("m"), KeyboardInterrupt(), asyncio.CancelledError()], ids=repr)
+def test_an_error_of_the_tree_and_an_interruption_get_no_note(error: BaseException) -> None:
+    assert not hasattr(strip_tracebacks(raised(error)), "__notes__")
+
+
+def fails(error: BaseException, secret: str) -> None:
+    assert secret
+    raise error
+
+
+async def fails_later(error: BaseException, secret: str) -> None:
+    await asyncio.sleep(0)
+    fails(error, secret)
+
+
+def fail_sync(error: BaseException) -> None:
+    redact_traceback(fails)(error, secret="canary")
+
+
+def fail_async(error: BaseException) -> None:
+    call = redact_traceback_async(fails_later)(error, secret="canary")
+    with suppress(StopIteration):  # by hand, because a loop treats some of them in ways of its own
+        while True:
+            call.send(None)
+
+
+@pytest.mark.parametrize("call", [fail_sync, fail_async])
+@pytest.mark.parametrize(
+    "error",
+    [
+        PersonalizeError("m"),
+        ValueError("m"),
+        asyncio.CancelledError(),
+        SystemExit(1),
+        KeyboardInterrupt(),
+        GeneratorExit(),
+    ],
+    ids=repr,
+)
+def test_no_exception_passes_a_public_method_with_a_frame_that_shows_its_arguments(
+    call: Callable[[BaseException], None], error: BaseException
+) -> None:
+    with pytest.raises(type(error)) as caught:
+        call(error)
+    assert caught.value is error
+    frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+    assert [frame.name for frame in frames][-1] == "call"
+    assert len(frames) == 3
+    assert "canary" not in repr([frame.locals for frame in frames])
+
+
+def test_an_error_is_freed_with_its_last_reference() -> None:
+    gone: list[Callable[[], object]] = []
+
+    def fail() -> None:
+        error = PersonalizeError("m")
+        gone.append(weakref.ref(error))
+        raise error
+
+    async def fail_later() -> None:
+        fail()
+
+    gc.disable()
+    try:
+        with suppress(PersonalizeError):
+            redact_traceback(fail)()
+        with suppress(PersonalizeError):
+            redact_traceback_async(fail_later)().send(None)
+        assert [reference() for reference in gone] == [None, None]
+    finally:
+        gc.enable()
+
+
+def test_a_redacted_method_returns_what_it_returns() -> None:
+    async def later(value: int) -> int:
+        return value
+
+    assert redact_traceback(abs)(-5) == 5
+    assert asyncio.run(redact_traceback_async(later)(5)) == 5
+
+
+@given(st.text())
+def test_printable_text_is_as_it_was_and_all_other_can_be_printed(text: str) -> None:
+    shown = printable(text)
+    assert shown.isprintable()
+    assert (shown == text) == text.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [("größe", "größe"), ("größe\n", "größe\\n"), ("a\x1bb\u202e\ud800\n", "a\\x1bb\\u202e\\ud800\\n"), ("", "")],
+)
+def test_only_what_cannot_be_printed_is_escaped(text: str, shown: str) -> None:
+    assert printable(text) == shown

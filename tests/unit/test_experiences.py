@@ -83,6 +83,7 @@ EXPERIENCE = Experience(
         "Text": ("Hello", "string"),
         "Count": (3, "number"),
         "Ratio": ("0.5", "float"),
+        "Whole": (2.0, "number"),
         "On": (True, "boolean"),
         "Items": ([1, 2], "json"),
         "Map": ({"a": 1}, "json"),
@@ -97,11 +98,12 @@ def test_an_experience_is_a_mapping_of_its_values() -> None:
         "Text": "Hello",
         "Count": 3,
         "Ratio": 0.5,
+        "Whole": 2.0,
         "On": True,
         "Items": [1, 2],
         "Map": {"a": 1},
     }
-    assert len(EXPERIENCE) == 6
+    assert len(EXPERIENCE) == 7
     assert EXPERIENCE.key == "banner"
     assert "Nothing" not in EXPERIENCE
     with pytest.raises(KeyError):
@@ -112,9 +114,11 @@ def test_an_experience_is_a_mapping_of_its_values() -> None:
     ("method", "fits"),
     [
         ("string", {"Text"}),
-        ("number", {"Count", "Ratio"}),
+        ("number", {"Count", "Ratio", "Whole"}),
         ("boolean", {"On"}),
-        ("json", {"Items", "Map"}),
+        ("integer", {"Count", "Whole"}),
+        ("list", {"Items"}),
+        ("object", {"Map"}),
     ],
 )
 def test_a_typed_value_has_its_type_or_is_the_default(method: str, fits: set[str]) -> None:
@@ -122,6 +126,44 @@ def test_a_typed_value_has_its_type_or_is_the_default(method: str, fits: set[str
     got = {name: getattr(EXPERIENCE, method)(name, default) for name in [*EXPERIENCE, "Nothing", "Missing"]}
     assert {name for name, value in got.items() if value is not default} == fits
     assert all(got[name] == EXPERIENCE[name] for name in fits)
+
+
+@pytest.mark.parametrize(
+    ("name", "default", "expected"),
+    [
+        ("Text", "", "Hello"),
+        ("Count", "", ""),
+        ("Count", 0, 3),
+        ("Count", 0.0, 3.0),
+        ("Whole", 0, 2),
+        ("Ratio", 0, 0),
+        ("Ratio", 0.0, 0.5),
+        ("Missing", 7, 7),
+        ("On", False, True),
+        ("On", 0, 0),
+        ("Count", False, False),
+        ("Items", [], [1, 2]),
+        ("Items", {}, {}),
+        ("Map", {}, {"a": 1}),
+        ("Map", None, {"a": 1}),
+        ("Missing", None, None),
+        ("Text", ("a", "tuple"), ("a", "tuple")),
+    ],
+)
+def test_value_is_of_the_type_of_its_default(name: str, default: Any, expected: Any) -> None:
+    experiences = Experiences({"banner": 1}, lambda key, raw: EXPERIENCE, requested=None)
+    for found in (EXPERIENCE.value(name, default), experiences.value("banner", name, default)):
+        assert found == expected
+        assert type(found) is type(expected)
+
+
+@pytest.mark.parametrize("method", ["string", "number", "integer", "boolean", "list", "object", "value"])
+def test_the_accessors_of_experiences_are_those_of_the_experience(method: str) -> None:
+    experiences = Experiences({"banner": 1}, lambda key, raw: EXPERIENCE, requested=None)
+    default = object()
+    for name in [*EXPERIENCE, "Missing"]:
+        assert getattr(experiences, method)("banner", name, default) == getattr(EXPERIENCE, method)(name, default)
+    assert getattr(experiences, method)("no-such-key", "Text", default) is default
 
 
 def test_reprs_name_keys_and_variables() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -51,7 +52,7 @@ def test_what_is_not_strict_is_read_and_told(text: bytes) -> None:
 @pytest.mark.parametrize("value", [float("nan"), float("inf"), "\ud800", b"", {1, 2}, object()])
 def test_what_is_not_json_is_not_written(value: Any) -> None:
     assert not _json.is_json([value])
-    with pytest.raises(ValueError, match=r"a lone surrogate|JSON"):
+    with pytest.raises(ValueError, match=r"a lone surrogate|an object of type|a number that is not finite"):
         _json.dumps([value])
 
 
@@ -63,3 +64,69 @@ def test_what_cannot_be_read_is_not_kept_by_the_error(text: str | bytes) -> None
     while link is not None:
         assert "canary" not in repr(link)
         link = link.__context__
+
+
+class Raises(dict[str, Any]):
+    """An object of a caller whose code raises when it is gone through."""
+
+    def items(self) -> Any:
+        raise RuntimeError("canary")
+
+
+class Lazy:
+    """A translation that is looked up when it is read, as Django's and Babel's are; no str."""
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def __str__(self) -> str:
+        return self._text
+
+    def casefold(self) -> str:
+        return self._text.casefold()
+
+
+LOOP: list[Any] = []
+LOOP.append(LOOP)
+
+
+@pytest.mark.parametrize(
+    ("value", "reason"),
+    [
+        ({"a": Raises(b=1)}, "an object that raises RuntimeError"),
+        ({(1, 2): 3}, "a name that is no text"),
+        (LOOP, "a value that holds itself"),
+        pytest.param(10**5000, "a number that is not finite, or has too many digits", id="digits"),
+        ({"a": {"canary"}}, "an object of type set"),
+    ],
+)
+def test_why_a_value_is_not_json_is_said_without_the_value(value: Any, reason: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(reason)) as caught:
+        _json.dumps(value)
+    assert str(caught.value) == reason
+    assert (caught.value.__cause__, caught.value.__context__) == (None, None)
+
+
+def test_a_lazy_text_is_written_as_its_text() -> None:
+    assert _json.dumps({"a": Lazy("größe")}) == '{"a":"größe"}'.encode()
+    assert type(_json.copy([Lazy("a")], "a list")[0]) is str
+
+
+@given(VALUES)
+def test_a_copy_is_equal_and_of_exact_types(value: Any) -> None:
+    copied = _json.copy(value, "a value")
+    assert exactly(copied) == exactly(json.loads(json.dumps(value)))
+    assert _json.dumps_plain(copied) == _json.dumps(copied) or "e" in exactly(copied)
+
+
+@given(st.integers(0, 60), st.integers(0, 60), st.integers(0, 60))
+def test_values_are_counted_by_commas_and_brackets(commas: int, lists: int, objects: int) -> None:
+    text = b"," * commas + b"[" * lists + b"{" * objects
+    padded = text + b" " * (_json.MAX_VALUES + 1)
+    assert _json.count_values(padded) == commas + lists + objects
+
+
+@pytest.mark.parametrize("inner", ["[", "{", ",", '\\"[', "\\\\"])
+def test_marks_within_text_are_not_counted_even_behind_escaped_quotes(inner: str) -> None:
+    text = ('["' + inner * (_json.MAX_VALUES // len(inner) + 1) + '",1]').encode()
+    assert _json.count_values(text) <= 3 + text.count(b"\\")

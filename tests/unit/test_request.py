@@ -29,18 +29,18 @@ for _ in range(100_000):
         ({"keys": ""}, "expected an experience key to be a non-empty str, got ''"),
         ({"keys": ["good", " "]}, "expected an experience key to be a non-empty str, got ' '"),
         ({"keys": ["good", 5]}, "got 5"),
-        ({"keys": [["nested"]]}, r"got \['nested'\]"),
+        ({"keys": [["nested"]]}, "got list"),
         ({"keys": 5}, "expected experience keys as a str or an iterable of str, got int"),
         ({"keys": b"banner"}, "got bytes"),
         ({"keys": {"banner": 1}}, "got dict"),
         ({"keys": ["\ud800"]}, "expected JSON in 'experience_key', got a lone surrogate"),
-        ({"customer_id": ""}, "expected customer_id to be a non-empty str, got an empty one"),
-        ({"customer_id": 8821}, "expected customer_id to be a non-empty str, got int"),
+        ({"customer_id": ""}, "expected customer_id to be a non-empty str, an int or a UUID, got an empty one"),
+        ({"customer_id": True}, "expected customer_id to be a non-empty str, an int or a UUID, got bool"),
         ({"customer_id": "canary\ud800"}, "expected JSON in 'identifiers', got a lone surrogate"),
         ({"user_identifiers": 5}, "expected user_identifiers to be a mapping or a non-empty str, got int"),
         ({"user_identifiers": ""}, "expected user_identifiers to be a mapping or a non-empty str, got an empty one"),
-        ({"user_identifiers": {"u_em": {"canary"}}}, "expected JSON in 'identifiers', got Object of type set"),
-        ({"in_session": {"utm_medium": "email"}}, "expected in_session to be an InSession, got dict"),
+        ({"user_identifiers": {"u_em": {"canary"}}}, "expected user_identifiers to be JSON, got an object of type set"),
+        ({"in_session": "email"}, "expected in_session to be an InSession or a mapping of attributes, got str"),
         ({"timeout": 0}, "expected timeout to be a number of seconds greater than 0, up to 30 days, got 0"),
         ({"timeout": -1}, "got -1"),
         ({"timeout": math.nan}, "got nan"),
@@ -69,19 +69,25 @@ def test_what_cannot_be_asked_is_refused_and_nothing_is_sent(
         ({"TIME_OF_THE_DAY": "24"}, "got 'TIME_OF_THE_DAY'"),
         ({"USER_IP_ADDRESS": "canary"}, "got 'USER_IP_ADDRESS'"),
         ({"USER_AGENT": "x"}, "got 'USER_AGENT'"),
-        ({"score": math.nan}, "expected JSON in 'score', got Out of range float values"),
-        ({"score": math.inf}, "expected JSON in 'score'"),
-        ({"good": 1, "raw": b"canary"}, "expected JSON in 'raw', got Object of type bytes is not JSON serializable"),
-        ({"some": {"canary"}}, "expected JSON in 'some', got Object of type set is not JSON serializable"),
-        ({"loop": CIRCULAR}, "expected JSON in 'loop', got Circular reference detected"),
-        ({"deep": DEEP}, "expected JSON in 'deep', got nested too deep"),
-        ({"text": "canary\ud800"}, "expected JSON in 'text', got a lone surrogate"),
-        ({"when": datetime(2026, 11, 23, tzinfo=UTC)}, "expected JSON in 'when', got Object of type datetime"),
+        ({"score": math.nan}, "expected the in-session attribute 'score' to be JSON, got a number that is not finite"),
+        ({"score": math.inf}, "expected the in-session attribute 'score' to be JSON"),
+        (
+            {"good": 1, "raw": b"canary"},
+            "attribute 'raw' to be JSON, got an object of type bytes",
+        ),
+        ({"some": {"canary"}}, "expected the in-session attribute 'some' to be JSON, got an object of type set"),
+        ({"loop": CIRCULAR}, "expected the in-session attribute 'loop' to be JSON, got a value that holds itself"),
+        ({"deep": DEEP}, "expected the in-session attribute 'deep' to be JSON, got nested too deep"),
+        ({"text": "canary\ud800"}, "expected the in-session attribute 'text' to be JSON, got a lone surrogate"),
+        (
+            {"when": datetime(2026, 11, 23, tzinfo=UTC)},
+            "'when' to be JSON, got an object of type datetime",
+        ),
     ],
 )
 def test_attributes_that_cannot_travel_are_refused(attributes: dict[str, Any], expected: str) -> None:
     with pytest.raises(InvalidRequestError, match=expected) as caught:
-        make_plan("banner", in_session=InSession(attributes=attributes))
+        InSession(attributes=attributes)
     assert "canary" not in str(caught.value)
     assert caught.value.__cause__ is None
     assert caught.value.__context__ is None
@@ -100,7 +106,10 @@ class Nowhere(tzinfo):
         ({"at": datetime(2026, 11, 23, 14)}, "expected at to be an aware datetime, got a naive one"),  # noqa: DTZ001
         ({"at": datetime(2026, 11, 23, 14, tzinfo=Nowhere())}, "got a naive one"),
         ({"at": "2026-11-23T14:00Z"}, "expected at to be an aware datetime, got str"),
-        ({"at": datetime.min.replace(tzinfo=INDIA)}, "expected at to be a time that UTC can express"),
+        (
+            {"at": datetime.min.replace(tzinfo=INDIA)},
+            "got a time that UTC cannot express",
+        ),
         ({"ip_address": 5}, "expected ip_address to be a non-empty str, got int"),
         ({"user_agent": b"canary"}, "expected user_agent to be a non-empty str, got bytes"),
         ({"attributes": [("a", 1)]}, "expected attributes to be a mapping of names to values, got list"),
@@ -139,14 +148,14 @@ def test_a_key_may_be_a_member_of_an_enum() -> None:
     class Key(str, Enum):  # noqa: UP042 -- of a StrEnum, str() is the value
         HERO = "hero"
 
-    (ask,) = make_plan([Key.HERO, "hero"]).asks
-    assert ask.keys == {"hero"}
-    assert b'"experience_key":["hero"]' in ask.send.body
+    (part,) = make_plan([Key.HERO, "hero"]).parts
+    assert part.keys == {"hero"}
+    assert b'"experience_key":["hero"]' in part.request.body
 
 
 @given(keys=st.lists(st.text("abc", min_size=1, max_size=4), max_size=120))
 def test_chunks_hold_every_key_once_in_order_and_at_most_25(keys: list[str]) -> None:
-    chunks = [ask.keys for ask in make_plan(keys).asks]
+    chunks = [part.keys for part in make_plan(keys).parts]
     assert all(chunk is not None and 0 < len(chunk) <= 25 for chunk in chunks)
     assert sum(len(chunk or ()) for chunk in chunks) == len(set(keys))
     assert set().union(*(chunk or () for chunk in chunks)) == set(keys)

@@ -78,7 +78,25 @@ def test_settings_that_cannot_work_are_refused(changed: dict[str, Any], expected
 
 @pytest.mark.parametrize(
     "base_url",
-    ["", "127.0.0.1:8025/v1", "ftp://host/v1", "http://", "http://host:port/v1", "http://ho st/v1", 5, "http://h:0/"],
+    [
+        "",
+        "127.0.0.1:8025/v1",
+        "ftp://host/v1",
+        "http://",
+        "http://host:port/v1",
+        "http://host:99999/v1",
+        "http://ho st/v1",
+        5,
+        "http://h:0/",
+        "http://\u2603.example",
+        "http://[::1]x:80",
+        "http://a..b/v1",
+        "http://-host/v1",
+        f"http://{'a' * 64}.example/v1",
+        f"http://{'a.' * 130}example/v1",
+        "http://1.2.3.999/v1",
+        "https://sdk-{dc}.moengage.com/v1",
+    ],
 )
 def test_a_base_url_that_is_none_is_refused(base_url: Any) -> None:
     with pytest.raises(ConfigurationError, match="expected base_url to be an http"):
@@ -92,6 +110,17 @@ def test_a_base_url_that_may_hold_a_key_is_refused_without_repeating_it(base_url
     with pytest.raises(ConfigurationError, match="got one with a user name, a query or a fragment") as caught:
         PersonalizeClient("WS", "key", base_url=base_url)
     assert "canary" not in str(caught.value)
+
+
+@pytest.mark.parametrize("host", ["[::1]:80", "127.0.0.1", "localhost.", "my_host", "b\u00fccher.example"])
+def test_a_host_that_can_be_is_taken(host: str) -> None:
+    with PersonalizeClient("WS", "key", base_url=f"http://{host}/v1") as client:
+        assert host in repr(client)
+
+
+def test_a_placeholder_is_named_as_what_it_is() -> None:
+    with pytest.raises(ConfigurationError, match="got one with a placeholder that nobody has filled in"):
+        PersonalizeClient("WS", "key", base_url="https://sdk-{dc}.moengage.com/v1")
 
 
 def test_a_slash_at_the_end_of_a_base_url_changes_nothing() -> None:
@@ -145,3 +174,16 @@ class TestFromEnv:
         environment = {name: value for name, value in ENVIRONMENT.items() if name != missing}
         with pytest.raises(ConfigurationError, match=f"expected {missing}.* in the environment"):
             self.client(monkeypatch, environment, face)
+
+    def test_all_variables_that_are_missing_are_named_at_once(self, face: Face) -> None:
+        named = "MOENGAGE_WORKSPACE_ID, MOENGAGE_PERSONALIZE_API_KEY, MOENGAGE_DATA_CENTER or MOENGAGE_BASE_URL in"
+        with pytest.raises(ConfigurationError, match=f"expected {named} the environment, got nothing"):
+            face.client_class.from_env()
+
+    def test_a_data_center_that_is_passed_wins_over_the_environment(
+        self, monkeypatch: pytest.MonkeyPatch, face: Face
+    ) -> None:
+        shown = self.client(monkeypatch, ENVIRONMENT, face, data_center="03")
+        assert "sdk-03" in shown
+        only_url = ENVIRONMENT | {"MOENGAGE_DATA_CENTER": "", "MOENGAGE_BASE_URL": "http://localhost:1/v1"}
+        assert "sdk-03" in self.client(monkeypatch, only_url, face, data_center="03")

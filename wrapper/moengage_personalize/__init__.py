@@ -35,7 +35,11 @@ from ._errors import (
     RateLimited as RateLimited,
     ServerError as ServerError,
 )
-from ._experiences import Experience as Experience, Experiences as Experiences
+from ._experiences import (
+    Experience as Experience,
+    ExperienceDict as ExperienceDict,
+    Experiences as Experiences,
+)
 from ._operations import ExperienceMetadata as ExperienceMetadata
 from ._page import AsyncPage as AsyncPage, Page as Page
 from ._policy import CircuitBreaker as CircuitBreaker

@@ -1,70 +1,65 @@
-"""The client that is awaited: as _client, over an event loop.
-
-Law of this module: that of _client; meaning that is not here cannot differ from it.
-"""
+"""The client that is awaited: as _client, over an event loop."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
-from . import _generated as _wire
-from ._base import Asked, Keys, empty_result, raise_for_error
+from ._base import CustomerId, Session, UserIdentifiers, empty_result, raise_for_error
 from ._errors import PersonalizeError
 from ._experiences import Experiences
 from ._messages import AsyncTransport
 from ._operations import AsyncOperations
 from ._page import AsyncPage
 from ._redact import redact_traceback, redact_traceback_async
-from ._request import InSession
+from ._request import Keys
 from ._run import run_all_async
 from ._split import merge_results
 from ._transport import make_async_transport
 
 
 class AsyncPersonalizeClient(AsyncOperations):
-    """As PersonalizeClient, awaited, over an event loop. Made once a process, shared by all tasks.
+    """As PersonalizeClient, awaited. Made once a process, shared by all tasks.
 
-    Each event loop that it is used in has connections of its own.
+    Each event loop that it is used in has connections of its own. An `http_client` is an httpx.AsyncClient.
     """
 
     def _make_transport(self, http_client: object) -> AsyncTransport:
-        return make_async_transport(http_client)
+        return make_async_transport(http_client, self._settings.base_url)
 
     @redact_traceback_async
     async def fetch(
         self,
         keys: Keys = None,
         *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
+        customer_id: CustomerId | None = None,
+        user_identifiers: UserIdentifiers | None = None,
+        in_session: Session | None = None,
         timeout: float | None = None,
     ) -> Experiences:
         """Ask which experiences a visitor gets: as PersonalizeClient.fetch."""
-        return raise_for_error(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return raise_for_error(await self._fetch(keys, customer_id, user_identifiers, in_session, timeout))
 
     @redact_traceback_async
     async def fetch_or_empty(
         self,
         keys: Keys = None,
         *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
+        customer_id: CustomerId | None = None,
+        user_identifiers: UserIdentifiers | None = None,
+        in_session: Session | None = None,
         timeout: float | None = None,
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: as PersonalizeClient.fetch_or_empty."""
-        return self._log_error(await self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return self._log_error(await self._fetch(keys, customer_id, user_identifiers, in_session, timeout))
 
     @redact_traceback
     def page(
         self,
         *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
+        customer_id: CustomerId | None = None,
+        user_identifiers: UserIdentifiers | None = None,
+        in_session: Session | None = None,
         timeout: float | None = None,
         linger: float = 0.0,
     ) -> AsyncPage:
@@ -80,28 +75,33 @@ class AsyncPersonalizeClient(AsyncOperations):
         Raises:
             InvalidRequestError: a `linger` that is negative or not finite.
         """
-        asked = partial(
+        fetch = partial(
             self.fetch_or_empty,
             customer_id=customer_id,
             user_identifiers=user_identifiers,
             in_session=in_session,
             timeout=timeout,
         )
-        return AsyncPage(asked, self._log_error, linger)
+        return AsyncPage(fetch, self._log_error, linger)
 
-    async def _fetch(self, asked: Asked) -> Experiences:
+    async def _fetch(
+        self,
+        keys: Keys,
+        customer_id: CustomerId | None,
+        user_identifiers: UserIdentifiers | None,
+        in_session: Session | None,
+        timeout: float | None,
+    ) -> Experiences:
         try:
-            plan, flows = self._begin_fetch(asked)
+            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout)
         except PersonalizeError as error:
             return empty_result(error)
-        return merge_results(plan, await run_all_async(self._transport, flows), _wire.decode)
+        return merge_results(plan, await run_all_async(self._transport, calls))
 
     async def aclose(self) -> None:
         """Close the connections that this client made; it cannot be used afterwards."""
         self._closed = True
         await self._transport.aclose()
-        if "api" in vars(self):
-            await self.api.get_async_httpx_client().aclose()
 
     async def __aenter__(self) -> Self:
         return self

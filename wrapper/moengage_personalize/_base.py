@@ -1,4 +1,4 @@
-"""What both clients share: their settings, and how one fetch becomes calls with one deadline."""
+"""What both clients share: settings, how one fetch becomes calls under one deadline, and the log."""
 
 from __future__ import annotations
 
@@ -7,26 +7,31 @@ import os
 import random
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from functools import cached_property, partial
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NoReturn, Self, TypeVar
+from uuid import UUID
 
-from . import _generated
+from ._arguments import check_seconds
 from ._call import Flow, retrying_call
 from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError
 from ._experiences import Experiences
+from ._generated import Endpoints, GeneratedClient, decode, generated_client
 from ._policy import CircuitBreaker, RetryPolicy
 from ._redact import redact_traceback, strip_tracebacks
-from ._request import FetchRequest, InSession
-from ._settings import DataCenter, check_seconds, environment, settings
-from ._split import FetchPlan, PartialResult
+from ._request import FetchRequest, InSession, Keys
+from ._settings import DataCenter, environment, settings
+from ._split import FetchPlan, PartialResult, plan_fetch, read_part
+from ._transport import HttpxAdapter
 
 logger = logging.getLogger("moengage_personalize")
-WARN_EVERY = 30.0  # seconds
+LOG_INTERVAL = 30.0  # seconds
+LOGGED = 1_000  # different lines that are remembered
 
 T = TypeVar("T")
-Keys = str | Iterable[str] | None
-Asked = tuple[Keys, str | None, Mapping[str, Any] | str | None, InSession | None, float | None]
+CustomerId = str | int | UUID
+UserIdentifiers = Mapping[str, Any] | str
+Session = InSession | Mapping[str, Any]
 
 
 class BaseClient(ABC, Generic[T]):
@@ -42,6 +47,7 @@ class BaseClient(ABC, Generic[T]):
         max_retries: int = 2,
         circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         http_client: Any = None,
+        strict: bool = False,
     ) -> None:
         self._settings = settings(
             workspace_id=workspace_id,
@@ -51,12 +57,14 @@ class BaseClient(ABC, Generic[T]):
             timeout=timeout,
             max_retries=max_retries,
         )
+        self._endpoints = Endpoints.of(self._settings)
         # One for each operation, because events that cannot be reported must not keep pages from being served.
         self._fetch_policy, self._metadata_policy, self._events_policy = (
             RetryPolicy(max_retries, circuit_breaker, timeout) for _ in range(3)
         )
         self._transport = self._make_transport(http_client)
-        self._warned: dict[str, float] = {}
+        self._strict = strict
+        self._logged: dict[str, float] = {}
         self._closed = False
 
     @classmethod
@@ -72,13 +80,14 @@ class BaseClient(ABC, Generic[T]):
         max_retries: int = 2,
         circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         http_client: Any = None,
+        strict: bool = False,
     ) -> Self:
         """Make a client from the environment; keyword arguments win.
 
         MOENGAGE_WORKSPACE_ID, MOENGAGE_PERSONALIZE_API_KEY, and MOENGAGE_DATA_CENTER or MOENGAGE_BASE_URL.
 
         Raises:
-            ConfigurationError: a variable is missing, or what was found cannot work.
+            ConfigurationError: variables are missing, all of them named, or what was found cannot work.
         """
         found = environment(
             os.environ, workspace_id=workspace_id, api_key=api_key, data_center=data_center, base_url=base_url
@@ -89,62 +98,98 @@ class BaseClient(ABC, Generic[T]):
             max_retries=max_retries,
             circuit_breaker=circuit_breaker,
             http_client=http_client,
+            strict=strict,
         )
 
     def __repr__(self) -> str:
         workspace_id = self._settings.credentials.workspace_id
         return f"{type(self).__name__}(workspace_id={workspace_id!r}, base_url={self._settings.base_url!r})"
 
+    def __reduce__(self) -> NoReturn:
+        """A copy would share connections, and a pickle would hold the key."""
+        raise TypeError(f"expected each process to make a {type(self).__name__} of its own, got a copy or a pickle")
+
     @property
     def transport(self) -> T:
-        """What performs the requests of this client."""
+        """What performs the requests: connections of our own, or the http_client that was given."""
         return self._transport
 
     @cached_property
-    def api(self) -> _generated.GeneratedClient:
-        """The generated client, authenticated: the way out for what is missing here; its errors are its own."""
-        return _generated.generated_client(self._settings)
+    def api(self) -> GeneratedClient:
+        """The generated client, authenticated: the way out for what is missing here.
+
+        Its requests go through this client's transport, each within the client's `timeout`. Its errors are its own.
+        """
+        return generated_client(self._settings, HttpxAdapter(self._transport))
 
     @abstractmethod
     def _make_transport(self, http_client: object) -> T:
         """Each of the two clients has its own."""
 
-    def _log_error(self, experiences: Experiences) -> Experiences:
-        """The result, whatever it is, and a line in the log where it holds an error."""
-        error, now = experiences.error, time.monotonic()
-        kind = type(error).__name__
-        # One line for each kind of error in half a minute, because a busy page would write thousands.
-        if error is not None and now - self._warned.get(kind, -WARN_EVERY) >= WARN_EVERY:
-            self._warned[kind] = now
-            logger.warning("fetch_or_empty: %s: %s", kind, error)
-        return experiences
-
-    def _begin_fetch(self, asked: Asked) -> tuple[FetchPlan, list[Flow[PartialResult]]]:
+    def _begin_fetch(
+        self,
+        keys: Keys,
+        customer_id: CustomerId | None,
+        user_identifiers: UserIdentifiers | None,
+        in_session: Session | None,
+        timeout: float | None,
+    ) -> tuple[FetchPlan, list[Flow[PartialResult]]]:
         """Check the arguments of a fetch and turn them into calls that share one deadline, which runs from here."""
-        keys, customer_id, user_identifiers, in_session, timeout = asked
-        call = self._begin(timeout, self._fetch_policy)
-        plan = _generated.plan(self._settings, FetchRequest.create(keys, customer_id, user_identifiers, in_session))
-        return plan, [call(ask.send, read=partial(_generated.read, secrets=plan.secrets)) for ask in plan.asks]
+        begin = self._begin(timeout, self._fetch_policy)
+        fetch = FetchRequest.create(keys, customer_id, user_identifiers, in_session)
+        plan = plan_fetch(self._endpoints.fetch, fetch)
+        read = partial(read_part, strict=self._strict)
+        calls: list[Flow[PartialResult]] = []
+        for part in plan.parts:
+            calls.append(begin(part.request, read))
+        return plan, calls
 
-    def _begin(self, given: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
-        """What makes the calls of one operation, which share one deadline; it runs from here."""
+    def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
+        """What makes the calls of one operation out of requests; the deadline that they share runs from here."""
         started = time.monotonic()
         if self._closed:
             raise ConfigurationError(f"expected an open client, got {self!r} after it was closed")
-        timeout = self._settings.timeout if given is None else check_seconds("timeout", given, InvalidRequestError)
+        seconds = self._settings.timeout if timeout is None else check_seconds("timeout", timeout, InvalidRequestError)
         return partial(
             retrying_call,
             policy=policy,
-            timeout=timeout,
-            deadline=started + timeout,
+            timeout=seconds,
+            deadline=started + seconds,
             now=time.monotonic,
             jitter=random.random,
         )
 
+    def _log_error(self, experiences: Experiences) -> Experiences:
+        """The result, and a line in the log where it holds an error; a strict client raises what the caller did wrong.
+
+        A busy page would write thousands of lines in an outage, so that each kind of failure is logged once in half a
+        minute. What the caller did wrong is each time another defect of the service: each different text is logged.
+        """
+        error = experiences.error
+        if error is None:
+            return experiences
+        is_argument = isinstance(error, ConfigurationError | InvalidRequestError)
+        if is_argument and self._strict:
+            raise error
+        kind = type(error).__name__
+        if self._is_due(f"{kind}: {error}" if is_argument else kind):
+            logger.log(logging.ERROR if is_argument else logging.WARNING, "fetch_or_empty: %s: %s", kind, error)
+        return experiences
+
+    def _is_due(self, line: str) -> bool:
+        """Whether a line was not logged of late, by a clock that a test may have moved back."""
+        now, last = time.monotonic(), self._logged.get(line)
+        if last is not None and 0 <= now - last < LOG_INTERVAL:
+            return False
+        if len(self._logged) >= LOGGED:
+            self._logged.clear()
+        self._logged[line] = now
+        return True
+
 
 def empty_result(error: PersonalizeError) -> Experiences:
     """The result of a fetch that could not be asked at all."""
-    return Experiences({}, _generated.decode, requested=None, failed=None, error=strip_tracebacks(error))
+    return Experiences({}, decode, requested=None, failed=None, error=strip_tracebacks(error))
 
 
 def raise_for_error(experiences: Experiences) -> Experiences:

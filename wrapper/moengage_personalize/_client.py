@@ -1,24 +1,18 @@
-"""The client that blocks: a thin shell that drives flows.
-
-Law of this module: it performs Send and Sleep and decides nothing. What a call means stands in _wire, when it is tried
-again in _flow, and how it reaches the network in an engine.
-"""
+"""The client that blocks. It decides nothing: _split knows what a request means, _call when it is tried again."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from functools import partial
-from typing import Any, Self
+from typing import Self
 
-from . import _generated as _wire
-from ._base import Asked, Keys, empty_result, raise_for_error
+from ._base import CustomerId, Session, UserIdentifiers, empty_result, raise_for_error
 from ._errors import PersonalizeError
 from ._experiences import Experiences
 from ._messages import Transport
 from ._operations import Operations
 from ._page import Page
 from ._redact import redact_traceback
-from ._request import InSession
+from ._request import Keys
 from ._run import run_all
 from ._split import merge_results
 from ._transport import make_transport
@@ -35,33 +29,36 @@ class PersonalizeClient(Operations):
         timeout: seconds, wall clock, for one whole fetch: connections, answers, retries and pauses; up to 30 days.
         max_retries: how often one request is tried again, from 0.
         circuit_breaker: when to fail fast; CircuitBreaker() by default, None never.
-        http_client: an httpx.Client of your own, or httpx2's, for proxies, certificates and mocks. It is used, never
-            changed, and closed by you. None makes connections of our own.
+        http_client: an httpx.Client of your own, or httpx2's, for proxies, certificates, mocks and instrumentation. It
+            is used, never changed, and closed by you. By default the client has connections of its own.
+        strict: for development and tests: `fetch_or_empty` raises errors of arguments, too, and error texts show the
+            API's own description, which may repeat what was sent.
 
     Raises:
         ConfigurationError: something that cannot work.
     """
 
     def _make_transport(self, http_client: object) -> Transport:
-        return make_transport(http_client)
+        return make_transport(http_client, self._settings.base_url)
 
     @redact_traceback
     def fetch(
         self,
         keys: Keys = None,
         *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
+        customer_id: CustomerId | None = None,
+        user_identifiers: UserIdentifiers | None = None,
+        in_session: Session | None = None,
         timeout: float | None = None,
     ) -> Experiences:
         """Ask which experiences a visitor gets.
 
         Args:
             keys: one experience key, many (more than 25 travel in requests side by side), or None for all there are.
-            customer_id: the visitor's id in MoEngage; without it only what is meant for all users is served.
+            customer_id: the visitor's id in MoEngage, a str, an int or a UUID; without it only what is meant for all
+                users is served.
             user_identifiers: others, such as {"u_em": "jane@example.com"}, where the workspace resolves identities.
-            in_session: what is known of the visit itself.
+            in_session: what is known of the visit itself; a mapping is short for InSession(attributes=...).
             timeout: seconds for this call, instead of the client's.
 
         Raises:
@@ -70,27 +67,27 @@ class PersonalizeClient(Operations):
 
         https://www.moengage.com/docs/api/experiences/fetch-experience
         """
-        return raise_for_error(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return raise_for_error(self._fetch(keys, customer_id, user_identifiers, in_session, timeout))
 
     @redact_traceback
     def fetch_or_empty(
         self,
         keys: Keys = None,
         *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
+        customer_id: CustomerId | None = None,
+        user_identifiers: UserIdentifiers | None = None,
+        in_session: Session | None = None,
         timeout: float | None = None,
     ) -> Experiences:
         """As `fetch`, but never raise PersonalizeError: keep what came, and tell why in `.error` and the log."""
-        return self._log_error(self._fetch((keys, customer_id, user_identifiers, in_session, timeout)))
+        return self._log_error(self._fetch(keys, customer_id, user_identifiers, in_session, timeout))
 
     def page(
         self,
         *,
-        customer_id: str | None = None,
-        user_identifiers: Mapping[str, Any] | str | None = None,
-        in_session: InSession | None = None,
+        customer_id: CustomerId | None = None,
+        user_identifiers: UserIdentifiers | None = None,
+        in_session: Session | None = None,
         timeout: float | None = None,
     ) -> Page:
         """Make what one page render asks, so that its components ask on their own and each key is asked for once.
@@ -101,28 +98,33 @@ class PersonalizeClient(Operations):
             in_session: what is known of the visit itself.
             timeout: seconds for each request of the page, from when it is begun; instead of the client's.
         """
-        asked = partial(
+        fetch = partial(
             self.fetch_or_empty,
             customer_id=customer_id,
             user_identifiers=user_identifiers,
             in_session=in_session,
             timeout=timeout,
         )
-        return Page(asked, self._log_error)
+        return Page(fetch, self._log_error)
 
-    def _fetch(self, asked: Asked) -> Experiences:
+    def _fetch(
+        self,
+        keys: Keys,
+        customer_id: CustomerId | None,
+        user_identifiers: UserIdentifiers | None,
+        in_session: Session | None,
+        timeout: float | None,
+    ) -> Experiences:
         try:
-            plan, flows = self._begin_fetch(asked)
+            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout)
         except PersonalizeError as error:
             return empty_result(error)
-        return merge_results(plan, run_all(self._transport, flows), _wire.decode)
+        return merge_results(plan, run_all(self._transport, calls))
 
     def close(self) -> None:
         """Close the connections that this client made; it cannot be used afterwards."""
         self._closed = True
         self._transport.close()
-        if "api" in vars(self):
-            self.api.get_httpx_client().close()
 
     def __enter__(self) -> Self:
         return self

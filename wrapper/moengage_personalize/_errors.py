@@ -12,20 +12,16 @@
         ├── BadRequest 400   ├── AuthenticationFailed 401   ├── PermissionDenied 403
         ├── RateLimited 429  .retry_after                   └── ServerError 5xx
 
-Law of this module: an error says what was expected, then what came, and never holds a key, an Authorization header, a
-customer id, an identifier or an IP address. Every error survives pickling.
+The text of an error says what was expected, then what came, and never holds a key, an Authorization header, a customer
+id, an identifier or an IP address. Every error can be pickled.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
 from datetime import datetime
 from typing import Any
 
 from attrs import frozen
-
-Secrets = Callable[[], Iterable[str]]
-"""Gives what no error text may repeat; asked for only where there is an error."""
 
 
 @frozen
@@ -96,7 +92,12 @@ class EventsNotAccepted(PersonalizeError):
 
 
 class APIError(PersonalizeError):
-    """The API refused the request; title, description and code are its own words, None where it gave none."""
+    """The API refused the request.
+
+    `title`, `description` and `code` are the API's own words, at most 500 characters of each, None where it gave none.
+    They may repeat what was sent: a customer id, an identifier, a key. The text of the error holds the title only if it
+    is one that the API documents, and never the description, unless the client is made with `strict=True`.
+    """
 
     def __init__(
         self,

@@ -1,178 +1,160 @@
-"""Between our values and the generated client's: build requests, read answers, split and merge.
+"""The only importer of the generated client: requests are built by it, answers are read by the names that it knows.
 
-Law of this module: it alone imports the generated client. Method, path, headers and body of an operation come from the
-generated function and models. An experience is read by their field names, but not by the models themselves, which take
-much for granted, raise for the rest, and cost a tenth of a call.
+A request takes its method, path, headers and body from the generated function and models. An answer is read by the JSON
+names of the models, but not through them: there, one unknown enum value or one null would lose the whole answer, and
+what a gateway sends in place of JSON would be an error of another library. The names are those that `to_dict` writes,
+so that a document which renames a field renames it here, too.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import partial
-from typing import Any
+from datetime import datetime
+from typing import Any, cast
 
 import httpx
-from attrs import fields
+from attrs import field, frozen
 from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
 from moengage_personalize_api.models.event_action_action import check_event_action_action
 from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
-from moengage_personalize_api.types import UNSET, Unset
+from moengage_personalize_api.types import UNSET
 
 from . import _json
-from ._errors import InvalidRequestError, MalformedResponse, Secrets
+from ._errors import InvalidRequestError, MalformedResponse
 from ._experiences import Experience
 from ._messages import Request, Response
-from ._request import FetchRequest, InSession
-from ._responses import ErrorBody, error_from_response, limits, rate_limit, secrets
+from ._responses import ErrorBody, error_from_response
 from ._settings import Settings
-from ._split import FetchPlan, PartialResult, SubRequest
 from .events import ExperienceEvent
 
 # By datetime.weekday(); mypy holds them against the generated type.
 DAYS: tuple[api.DayOfTheWeek, ...] = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+APP_KEY = "MOE-APPKEY"  # repeats the workspace
 ERROR_BYTES = 64 * 1024  # an error that is longer is no error of the API
-# All but the catch-all for unknown ones; a model refuses an error that lacks one of them, which gateways send.
-ERROR_FIELDS = tuple(field.name for field in fields(api.ErrorResponse) if field.init)
-# Asked of the models, so that mypy tells when a document has others.
-PAYLOAD, CONTEXT = fields(api.Experience).payload.name, fields(api.Experience).experience_context.name
+
+
+def json_name(model: Any) -> str:
+    """The JSON name of the one field that a generated model was made with."""
+    (name,) = model.to_dict()
+    return str(name)
+
+
+EXPERIENCES = json_name(api.FetchExperienceResponse(experiences=api.Experiences()))
+PAYLOAD = json_name(api.Experience(payload=api.Payload()))
+CONTEXT = json_name(api.Experience(experience_context=api.ExperienceContext()))
+VALUE, DATA_TYPE = json_name(api.Variable(value="")), json_name(api.Variable(data_type=""))
+METADATA = json_name(api.MetadataResponse(metadata=api.Metadata()))
+METADATA_EXPERIENCES = json_name(api.Metadata(experiences=[]))
+METADATA_KEY = json_name(api.ExperienceMetadata(experience_key=""))
+METADATA_NAME = json_name(api.ExperienceMetadata(experience_name=""))
+METADATA_STATUS = json_name(api.ExperienceMetadata(status=""))
+# In the order of the values, which tell them apart.
+_ERROR = api.ErrorResponse(title="1", description="2", code="3").to_dict()
+TITLE, DESCRIPTION, CODE = sorted(_ERROR, key=_ERROR.__getitem__)
 _CLICK = api.EventAttributes("", "", "", "", "", "", b_id="the element").to_dict()
 ELEMENT = next(name for name, value in _CLICK.items() if value == "the element")
-VALUE, DATA_TYPE = fields(api.Variable).value.name, fields(api.Variable).data_type.name
+# What a fetch request is made of itself, and no in-session attribute may be named like.
+FETCH_FIELDS = frozenset(
+    api.FetchExperienceRequest(
+        identifiers=api.Identifiers(),
+        experience_key=[],
+        day_of_the_week=DAYS[0],
+        time_of_the_day="00",
+        user_ip_address="",
+        user_agent="",
+    ).to_dict()
+)
 
 
-def plan(settings: Settings, question: FetchRequest) -> FetchPlan:
-    """The requests for a question; raise InvalidRequestError for what cannot be sent."""
-    request = _session_request(question.in_session)
-    request.identifiers = _identifiers(question)
-    return FetchPlan(
-        requested=None if question.keys is None else frozenset(question.keys),
-        asks=tuple(_ask(settings, request, chunk) for chunk in question.chunks()),
-        secrets=partial(secrets, settings.credentials, question),
+@frozen
+class Endpoint:
+    """One operation of one workspace: what all its requests have in common, made once a client."""
+
+    method: str
+    url: str
+    headers: Mapping[str, str] = field(repr=False)
+
+    def request(self, body: bytes, query: str = "") -> Request:
+        """One request; `query` begins with its question mark."""
+        return Request(self.method, f"{self.url}{query}", self.headers, body)
+
+
+@frozen
+class Endpoints:
+    """The operations of one workspace."""
+
+    fetch: Endpoint
+    metadata: Endpoint
+    events: Endpoint
+
+    @classmethod
+    def of(cls, settings: Settings) -> Endpoints:
+        """Ask the generated functions, by `_get_kwargs`, which is private and the only way that sends nothing."""
+        key = settings.credentials.workspace_id
+        empty = api.FetchExperienceRequest()
+        return cls(
+            _endpoint(settings, fetch_experience._get_kwargs(body=empty, moe_appkey=key)),  # pyright: ignore[reportPrivateUsage]
+            _endpoint(settings, get_metadata._get_kwargs(moe_appkey=key)),  # pyright: ignore[reportPrivateUsage]
+            _endpoint(
+                settings,
+                report_experience_events._get_kwargs(  # pyright: ignore[reportPrivateUsage]
+                    body=api.ReportEventsRequest(elements=[]), moe_appkey=key
+                ),
+            ),
+        )
+
+
+def _endpoint(settings: Settings, kwargs: Mapping[str, Any]) -> Endpoint:
+    return Endpoint(
+        method=kwargs["method"].upper(),
+        url=f"{settings.base_url}{kwargs['url']}",
+        headers={**kwargs["headers"], "Authorization": settings.credentials.authorization},
     )
 
 
-def read(answer: Response, secrets: Secrets) -> PartialResult:
-    """What an answer brought; raise the error that it is instead."""
-    body, strict = _read(answer, secrets)
-    found: object = body.get("experiences", UNSET) if _json.is_object(body) else UNSET
-    if found is None:
-        found = {}
-    if not _json.is_object(found):
-        raise MalformedResponse("expected an object of experiences, got other JSON", status=answer.status)
-    if not strict:  # what is not JSON is as good as nothing
-        found = {key: raw if _json.is_json(raw) else None for key, raw in found.items()}
-    return PartialResult(found, partial(rate_limit, limits(answer.headers)))
+def fetch_body(
+    keys: Sequence[str] | None,
+    customer_id: str | None,
+    user_identifiers: Mapping[str, Any] | str | None,
+    at: datetime | None,
+    ip_address: str | None,
+    user_agent: str | None,
+    attributes: Mapping[str, Any],
+) -> bytes:
+    """The body of a fetch for these keys, None for all; `at` is in UTC, and all values are JSON.
 
-
-def read_json(answer: Response, secrets: Secrets) -> object:
-    """The JSON of an answer with status 200; raise the error that it is instead."""
-    return _read(answer, secrets)[0]
-
-
-def _read(answer: Response, secrets: Secrets) -> tuple[Any, bool]:
-    if answer.status != 200:
-        raise error_from_response(answer, _words(answer.body), secrets)
-    if _json.tokens(answer.body) > _json.TOKENS:
-        raise MalformedResponse(f"expected JSON of at most {_json.TOKENS:,} values, got more", status=answer.status)
-    try:
-        return _json.read(answer.body)
-    except ValueError as error:
-        raise MalformedResponse(f"expected JSON, got {error}", status=answer.status, retryable=True) from error
-
-
-def decode(key: str, raw: object) -> Experience:
-    """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
-    if not _json.is_object(raw):
-        raise _malformed(key, raw)
-    payload, context = _object(key, raw.get(PAYLOAD)), _object(key, raw.get(CONTEXT))
-    variables: dict[str, tuple[Any, Any]] = {}
-    for name, given in payload.items():
-        variable = _object(key, given)
-        variables[name] = (variable.get(VALUE), variable.get(DATA_TYPE))
-    return Experience(key, variables, context)
-
-
-def _object(key: str, raw: object) -> dict[str, Any]:
-    """An object of an experience; an empty one for null, or where there is none."""
-    if raw is None:
-        return {}
-    if not _json.is_object(raw):
-        raise _malformed(key, raw)
-    return raw
-
-
-def _malformed(key: str, raw: object) -> MalformedResponse:
-    return MalformedResponse(
-        f"expected an experience for {key!r}, got {type(raw).__name__} where an object should be", status=200
-    )
-
-
-def generated_client(settings: Settings) -> GeneratedClient:
-    """The generated client, authenticated, with our timeout (its own default is none)."""
-    token, timeout = settings.credentials.token, httpx.Timeout(settings.timeout)
-    return GeneratedClient(base_url=settings.base_url, token=token, prefix="Basic", timeout=timeout)
-
-
-class GeneratedClient(AuthenticatedClient):
-    """The generated client with a repr that does not print the token."""
-
-    def __repr__(self) -> str:
-        return f"AuthenticatedClient({self._base_url!r})"
-
-
-def _session_request(session: InSession) -> api.FetchExperienceRequest:
+    Raises:
+        InvalidRequestError: a lone surrogate, which UTF-8 has not, in one of the texts.
+    """
     request = api.FetchExperienceRequest(
-        user_ip_address=session.ip_address or UNSET, user_agent=session.user_agent or UNSET
+        experience_key=UNSET if keys is None else list(keys),
+        user_ip_address=UNSET if ip_address is None else ip_address,
+        user_agent=UNSET if user_agent is None else user_agent,
     )
-    if session.at is not None:
-        request.day_of_the_week = DAYS[session.at.weekday()]
-        request.time_of_the_day = check_time_of_the_day(f"{session.at.hour:02d}")
-    if session.attributes:
-        free = api.FetchExperienceRequest.from_dict(dict.fromkeys(session.attributes, UNSET)).additional_properties
-        for name in [name for name in session.attributes if name not in free]:
-            raise InvalidRequestError(f"expected an in-session attribute, got {name!r}, a field of the request itself")
-        request.additional_properties.update(session.attributes)
-    return request
+    if customer_id is not None or user_identifiers is not None:
+        request.identifiers = api.Identifiers(customer_id=UNSET if customer_id is None else customer_id)
+        if isinstance(user_identifiers, str):
+            request.identifiers.user_identifiers = user_identifiers
+        elif user_identifiers is not None:
+            request.identifiers.user_identifiers = api.UserIdentifiers.from_dict(user_identifiers)
+    if at is not None:
+        request.day_of_the_week = DAYS[at.weekday()]
+        request.time_of_the_day = check_time_of_the_day(f"{at.hour:02d}")
+    if attributes:
+        request.additional_properties.update(attributes)
+    fields = request.to_dict()
+    try:
+        return _json.dumps_plain(fields)
+    except UnicodeEncodeError:
+        name, reason = _json.first_invalid(fields)
+    raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
 
 
-def _identifiers(question: FetchRequest) -> api.Identifiers | Unset:
-    given = question.user_identifiers
-    if question.customer_id is None and given is None:
-        return UNSET
-    identifiers = api.Identifiers(customer_id=question.customer_id or UNSET)
-    if given is not None:
-        identifiers.user_identifiers = given if isinstance(given, str) else api.UserIdentifiers.from_dict(given)
-    return identifiers
-
-
-def _ask(settings: Settings, request: api.FetchExperienceRequest, keys: tuple[str, ...] | None) -> SubRequest:
-    request.experience_key = UNSET if keys is None else list(keys)
-    # Private to the generator, and the only way to its method, path and headers without performing the request.
-    kwargs = fetch_experience._get_kwargs(  # pyright: ignore[reportPrivateUsage]
-        body=request, moe_appkey=settings.credentials.workspace_id
-    )
-    send = _send(settings, kwargs, _body(kwargs["json"]))
-    return SubRequest(None if keys is None else frozenset(keys), send)
-
-
-def metadata(settings: Settings, status: Sequence[str]) -> Request:
-    """The request for the metadata of the experiences with one of these statuses; none for all."""
-    kwargs = get_metadata._get_kwargs(  # pyright: ignore[reportPrivateUsage]
-        moe_appkey=settings.credentials.workspace_id
-    )
-    # Beside the generated function, which may come to take one status only, or a list.
-    return _send(settings, kwargs, b"", f"?status={','.join(status)}" if status else "")
-
-
-def report(settings: Settings, elements: Sequence[Sequence[ExperienceEvent]]) -> Request:
-    """The request that reports events, an element each for those that share customer, time zone and attributes."""
-    kwargs = report_experience_events._get_kwargs(  # pyright: ignore[reportPrivateUsage]
-        body=api.ReportEventsRequest(elements=[_element(events) for events in elements]),
-        moe_appkey=settings.credentials.workspace_id,
-    )
-    return _send(settings, kwargs, _body(kwargs["json"]))
+def events_body(elements: Sequence[Sequence[ExperienceEvent]]) -> bytes:
+    """The body of a report, an element each for events that share customer, time zone and attributes."""
+    return _json.dumps(api.ReportEventsRequest(elements=[_element(events) for events in elements]).to_dict())
 
 
 def _element(events: Sequence[ExperienceEvent]) -> api.EventElement:
@@ -212,27 +194,100 @@ class _ContextAttributes(api.EventAttributes):
         return {**self._event.context, **element}
 
 
-def _send(settings: Settings, kwargs: Mapping[str, Any], body: bytes, query: str = "") -> Request:
-    return Request(
-        method=kwargs["method"].upper(),
-        url=f"{settings.base_url}{kwargs['url']}{query}",
-        headers={**kwargs["headers"], "Authorization": settings.credentials.authorization},
-        body=body,
-    )
+def read_experiences(response: Response, *, strict: bool = False) -> dict[str, Any]:
+    """The experiences of an answer by key, not yet decoded.
+
+    Raises:
+        PersonalizeError: the error that the answer is instead; `strict` shows the API's own description in its text.
+    """
+    body, is_json = _read(response, strict)
+    found = cast(dict[str, Any], body).get(EXPERIENCES, UNSET) if isinstance(body, dict) else UNSET
+    if found is None:
+        return {}
+    if not isinstance(found, dict):
+        raise MalformedResponse("expected an object of experiences, got other JSON", status=response.status)
+    experiences = cast(dict[str, Any], found)
+    return experiences if is_json else {key: _json_parts(raw) for key, raw in experiences.items()}
 
 
-def _body(fields: Mapping[str, object]) -> bytes:
+def read_json(response: Response, *, strict: bool = False) -> object:
+    """The JSON of an answer with status 200; raise the error that it is instead, as `read_experiences`."""
+    return _read(response, strict)[0]
+
+
+def _read(response: Response, strict: bool) -> tuple[Any, bool]:
+    """The JSON of an answer, and whether all of it is JSON; NaN, for one, is read and is none."""
+    if response.status != 200:
+        raise error_from_response(response, _error_body(response.body), strict=strict)
+    if _json.count_values(response.body) > _json.MAX_VALUES:
+        raise MalformedResponse(
+            f"expected JSON of at most {_json.MAX_VALUES:,} values, got more", status=response.status
+        )
     try:
-        return _json.dumps(fields)
-    except ValueError:
-        name, reason = _json.culprit(fields)
-    raise InvalidRequestError(f"expected JSON in {name!r}, got {reason}")
+        return _json.read(response.body)
+    except ValueError as error:
+        raise MalformedResponse(f"expected JSON, got {error}", status=response.status, retryable=True) from error
 
 
-def _words(body: bytes) -> ErrorBody:
+def _json_parts(raw: object) -> object:
+    """An experience without the variables and context fields that are not JSON: each costs itself alone."""
+    if not _json.is_object(raw):
+        return raw
+    return {
+        name: {key: value for key, value in part.items() if _json.is_json({key: value})}
+        if _json.is_object(part)
+        else part
+        for name, part in raw.items()
+    }
+
+
+def decode(key: str, raw: object) -> Experience:
+    """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
+    if not _json.is_object(raw):
+        raise _malformed(raw)
+    variables: dict[str, tuple[Any, Any]] = {}
+    for name, given in _object(raw.get(PAYLOAD)).items():
+        variable = _object(given)
+        variables[name] = (variable.get(VALUE), variable.get(DATA_TYPE))
+    return Experience(key, variables, _object(raw.get(CONTEXT)))
+
+
+def _object(raw: object) -> dict[str, Any]:
+    """An object of an experience; an empty one for null, or where there is none."""
+    if raw is None:
+        return {}
+    if not _json.is_object(raw):
+        raise _malformed(raw)
+    return raw
+
+
+def _malformed(raw: object) -> MalformedResponse:
+    return MalformedResponse(f"expected an object in an experience, got {type(raw).__name__}", status=200)
+
+
+def _error_body(body: bytes) -> ErrorBody:
     try:
         given = _json.loads(body[:ERROR_BYTES])
     except ValueError:
         given = None
-    said = api.ErrorResponse.from_dict({**dict.fromkeys(ERROR_FIELDS), **(given if _json.is_object(given) else {})})
-    return ErrorBody(said.title, said.description, said.code)
+    fields = given if _json.is_object(given) else {}
+    return ErrorBody(fields.get(TITLE), fields.get(DESCRIPTION), fields.get(CODE))
+
+
+class GeneratedClient(AuthenticatedClient):
+    """The generated client with a repr that does not print the token."""
+
+    def __repr__(self) -> str:
+        return f"AuthenticatedClient({self._base_url!r})"
+
+
+def generated_client(settings: Settings, transport: object) -> GeneratedClient:
+    """The generated client, authenticated, with our timeout (its own default is none), over a transport of httpx."""
+    return GeneratedClient(
+        base_url=settings.base_url,
+        headers={APP_KEY: settings.credentials.workspace_id},
+        token=settings.credentials.token,
+        prefix="Basic",
+        timeout=httpx.Timeout(settings.timeout),
+        httpx_args={"transport": transport},
+    )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
 from attrs import field, frozen
@@ -36,7 +36,7 @@ class TransportError:
     "stale" is a connection that had served before and was closed by the server before a byte of this answer came.
     """
 
-    reason: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
+    kind: Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
     cause: Exception
 
 
@@ -44,24 +44,28 @@ Outcome = Response | TransportError
 
 
 class Transport(Protocol):
-    """What PersonalizeClient needs of an engine; it is called from several threads at once."""
+    """What PersonalizeClient needs of a transport; it is called from several threads at once."""
 
-    def perform(self, send: Request) -> Outcome:
-        """Perform one request within `send.timeout` seconds."""
+    def perform(self, request: Request) -> Outcome:
+        """Perform one request within `request.timeout` seconds."""
+        ...
+
+    def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Perform several requests of one call side by side, each within its `timeout`; their outcomes in order."""
         ...
 
     def close(self) -> None:
-        """Release what the engine made itself."""
+        """Release what the transport made itself."""
         ...
 
 
 class AsyncTransport(Protocol):
-    """What AsyncPersonalizeClient needs of an engine; it is called from several tasks of one event loop."""
+    """What AsyncPersonalizeClient needs of a transport; it is called from several tasks of one event loop."""
 
-    async def perform(self, send: Request) -> Outcome:
-        """Perform one request within `send.timeout` seconds."""
+    async def perform(self, request: Request) -> Outcome:
+        """Perform one request within `request.timeout` seconds."""
         ...
 
     async def aclose(self) -> None:
-        """Release what the engine made itself."""
+        """Release what the transport made itself."""
         ...

@@ -1,24 +1,24 @@
 """What a caller asks in one fetch, checked before anything is made of it: the visitor, the keys and the visit itself.
 
-An error names the argument and the type that was given; it never repeats what identifies the visitor.
+An error names the argument and the type that was given. It never repeats what identifies the visitor.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterable, Mapping
+from datetime import datetime
 from functools import partial
-from itertools import islice
-from typing import Any, Self, TypeGuard, cast
+from typing import Any, Self
 
 from attrs import field, frozen
 
+from . import _json
+from ._arguments import check_customer_id, check_items, check_mapping, check_text, plain_text, short_repr, utc
 from ._errors import InvalidRequestError
+from ._generated import FETCH_FIELDS
 from ._redact import redact_traceback
 
-# The API leaves out the rest in silence.
-# https://www.moengage.com/docs/api/experiences/fetch-experience (request body, experience_key)
-KEYS_PER_REQUEST = 25
+Keys = str | Iterable[str] | None
 
 
 @frozen(init=False)
@@ -30,10 +30,11 @@ class InSession:
         ip_address: the visitor's IP address, for audiences by place; an empty one is not sent.
         user_agent: the visitor's User-Agent header, for audiences by device; an empty one is not sent.
         attributes: any other attribute of the workspace, by its own name, such as {"utm_medium": "email"}; any JSON
-            value. A name of the request itself (`identifiers`, `experience_key`, ...) is refused when it is sent.
+            value, of which a copy is kept.
 
     Raises:
-        InvalidRequestError: a naive datetime, an empty name, or a value of another type.
+        InvalidRequestError: a naive datetime, an empty name, a name of the request itself (`identifiers`,
+            `experience_key`, ...), or a value that is not JSON.
 
     https://www.moengage.com/docs/api/experiences/fetch-experience (request body)
     """
@@ -53,46 +54,40 @@ class InSession:
         attributes: Mapping[str, Any] | None = None,
     ) -> None:
         keep = partial(object.__setattr__, self)  # frozen
-        keep("at", None if at is None else _utc(at))
-        keep("ip_address", text("ip_address", ip_address or None))
-        keep("user_agent", text("user_agent", user_agent or None))
+        keep("at", None if at is None else utc("at", at))
+        keep("ip_address", _header("ip_address", ip_address))
+        keep("user_agent", _header("user_agent", user_agent))
         keep("attributes", {} if attributes is None else _attributes(attributes))
 
+    @classmethod
+    @redact_traceback
+    def from_asgi(
+        cls, scope: Mapping[str, Any], *, query: str | Iterable[str] = ("utm_*",), referrer: str | None = None
+    ) -> Self:
+        """Take what an ASGI scope tells of the visit, and the time; whatever a visitor has sent, it does not raise.
 
-def text(name: str, value: object, wanted: str = "a non-empty str") -> str | None:
-    """A non-empty str or None; the error names the argument and never repeats the value."""
-    if value is None or (isinstance(value, str) and value.strip()):
-        return value
-    came = "an empty one" if isinstance(value, str) else type(value).__name__
-    raise InvalidRequestError(f"expected {name} to be {wanted}, got {came}")
+        Args:
+            scope: of the request, as the server gives it, the visitor's address included: the server decides which
+                proxy to trust. A Starlette or FastAPI request is one, too.
+            query: patterns of the query parameters that become attributes, such as "utm_*".
+            referrer: the attribute that the Referer header becomes; None: it is not sent.
 
+        Raises:
+            InvalidRequestError: no scope, no patterns, or a `referrer` that cannot be an attribute.
+        """
+        from ._web import from_asgi
 
-def _utc(at: object) -> datetime:
-    if not isinstance(at, datetime):
-        raise InvalidRequestError(f"expected at to be an aware datetime, got {type(at).__name__}")
-    if at.utcoffset() is None:
-        raise InvalidRequestError(f"expected at to be an aware datetime, got a naive one: {at!r}")
-    try:
-        return at.astimezone(UTC)
-    except OverflowError as error:
-        raise InvalidRequestError(f"expected at to be a time that UTC can express, got {at!r}") from error
+        return cls(**from_asgi(scope, query, referrer))
 
+    @classmethod
+    @redact_traceback
+    def from_wsgi(
+        cls, environ: Mapping[str, Any], *, query: str | Iterable[str] = ("utm_*",), referrer: str | None = None
+    ) -> Self:
+        """Take what a WSGI environ tells of the visit, such as Django's `request.META`: as `from_asgi`."""
+        from ._web import from_wsgi
 
-def is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
-    """Whether a caller gave a mapping, whatever is in it."""
-    return isinstance(value, Mapping)
-
-
-def _attributes(given: object) -> dict[str, Any]:
-    if not is_mapping(given):
-        raise InvalidRequestError(f"expected attributes to be a mapping of names to values, got {type(given).__name__}")
-    for name in given:
-        if not isinstance(name, str) or not name:
-            raise InvalidRequestError(f"expected an in-session attribute's name to be a non-empty str, got {name!r}")
-    return dict(given)
-
-
-NOT_GIVEN = InSession()
+        return cls(**from_wsgi(environ, query, referrer))
 
 
 @frozen
@@ -105,52 +100,69 @@ class FetchRequest:
     in_session: InSession
 
     @classmethod
-    def create(cls, keys: object, customer_id: object, user_identifiers: object, in_session: object) -> Self:
-        """Check what a caller asks; raise InvalidRequestError for what cannot be asked."""
-        session = NOT_GIVEN if in_session is None else in_session
-        if not isinstance(session, InSession):
-            raise InvalidRequestError(f"expected in_session to be an InSession, got {type(session).__name__}")
-        if not is_mapping(user_identifiers):
-            user_identifiers = text("user_identifiers", user_identifiers, "a mapping or a non-empty str")
-        asked = None if keys is None else experience_keys(keys)
-        return cls(asked, text("customer_id", customer_id), user_identifiers or None, session)
-
-    def chunks(self) -> Iterator[tuple[str, ...] | None]:
-        """The keys of each request: at most 25; one request without any for all, none at all for no key."""
-        if self.keys is None:
-            yield None
-            return
-        rest = iter(self.keys)
-        while chunk := tuple(islice(rest, KEYS_PER_REQUEST)):
-            yield chunk
-
-    def secrets(self) -> Iterator[str]:
-        """What tells of the visitor, and no error text may repeat."""
-        yield from _texts([self.customer_id, self.user_identifiers, self.in_session.ip_address])
+    def create(cls, keys: object, customer_id: Any, user_identifiers: object, in_session: object) -> Self:
+        """Check the arguments of a fetch; raise InvalidRequestError for what cannot be sent."""
+        # A page is rendered with plain text nearly always, which needs no more than a look.
+        if customer_id is not None and not (type(customer_id) is str and customer_id.strip()):
+            customer_id = check_customer_id(customer_id)
+        if in_session is None:
+            in_session = NO_SESSION
+        return cls(
+            None if keys is None else experience_keys(keys),
+            customer_id,
+            None if user_identifiers is None else _user_identifiers(user_identifiers),
+            in_session if type(in_session) is InSession else _in_session(in_session),
+        )
 
 
 def experience_keys(keys: object) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
-    if isinstance(keys, bytes) or is_mapping(keys) or not is_iterable(keys):
-        raise InvalidRequestError(f"expected experience keys as a str or an iterable of str, got {type(keys).__name__}")
+    one = keys if type(keys) is str else plain_text(keys)
+    given = [one] if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
     once: dict[str, None] = {}
-    for key in [keys] if isinstance(keys, str) else keys:
-        if not isinstance(key, str) or not key.strip():
-            raise InvalidRequestError(f"expected an experience key to be a non-empty str, got {key!r}")
-        once[str.__str__(key)] = None  # not str(key), which of a member of an Enum would be the name
+    for value in given:
+        key = value if type(value) is str else plain_text(value)
+        if key is None or not key.strip():
+            raise InvalidRequestError(f"expected an experience key to be a non-empty str, got {short_repr(value)}")
+        once[key] = None
     return tuple(once)
 
 
-def is_iterable(value: object) -> TypeGuard[Iterable[object]]:
-    """Whether a caller gave something to go through, whatever is in it."""
-    return isinstance(value, Iterable)
+def _header(name: str, value: object) -> str | None:
+    """A text that may be missing from the visit, and then is None or empty."""
+    return None if value is None or plain_text(value) == "" else check_text(name, value)
 
 
-def _texts(value: object) -> Iterator[str]:
-    if is_mapping(value):
-        value = list(value.values())
-    if isinstance(value, list | tuple):
-        for inner in cast(Sequence[object], value):
-            yield from _texts(inner)
-    elif value is not None and value != "":
-        yield str(value)
+def _in_session(value: Any) -> InSession:
+    if issubclass(type(value), InSession):
+        return value  # type: ignore[no-any-return]
+    return InSession(attributes=check_mapping("in_session", value, "an InSession or a mapping of attributes"))
+
+
+def _user_identifiers(value: object) -> Mapping[str, Any] | str | None:
+    wanted = "a mapping or a non-empty str"
+    if plain_text(value) is not None:
+        return check_text("user_identifiers", value, wanted=wanted)
+    identifiers: dict[str, Any] = _json.copy(check_mapping("user_identifiers", value, wanted), "user_identifiers")
+    return identifiers or None
+
+
+def _attributes(value: object) -> dict[str, Any]:
+    attributes: dict[str, Any] = {}
+    for given, attribute in check_mapping("attributes", value, "a mapping of names to values").items():
+        name = plain_text(given)
+        if not name:
+            raise InvalidRequestError(
+                f"expected an in-session attribute's name to be a non-empty str, got {short_repr(given)}"
+            )
+        if name in FETCH_FIELDS:
+            raise InvalidRequestError(f"expected an in-session attribute, got {name!r}, a field of the request itself")
+        attributes[name] = attribute
+    try:
+        return dict(_json.loads(_json.dumps(attributes)))
+    except ValueError:
+        name, reason = _json.first_invalid(attributes)
+    raise InvalidRequestError(f"expected the in-session attribute {name!r} to be JSON, got {reason}")
+
+
+NO_SESSION = InSession()

@@ -1,104 +1,102 @@
-"""Drives flows, by blocking and by awaiting: performs each Send and Sleep, and decides nothing.
+"""Performs what a call asks for, by blocking and by awaiting: each Request on a transport, each Sleep, nothing else.
 
-Law of this module: the two halves are the same but for `await`; what a flow means stands in _flow.
+What a call means stands in _call; the blocking and the awaited half are the same but for `await`.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Sequence
-from concurrent.futures import Future
-from contextlib import suppress
-from contextvars import copy_context
-from threading import Thread
 from typing import TypeVar
 
 from ._call import Flow, Sleep
 from ._errors import PersonalizeError
-from ._messages import AsyncTransport, Transport
+from ._messages import AsyncTransport, Outcome, Request, Transport
 from ._redact import strip_tracebacks
 
 T = TypeVar("T")
-SIDE_BY_SIDE = 16  # threads of one call; 400 keys
 
 
-def run_all(transport: Transport, flows: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
-    """What each flow ended with, side by side: in the calling thread, and in as many others as can be started."""
-    if len(flows) == 1:
-        return [run(transport, flows[0])]
-    ended: list[Future[T | PersonalizeError]] = [Future() for _ in flows]
-    waiting = deque(zip(ended, flows, strict=True))
-    threads: list[Thread] = []
-
-    def work() -> None:
-        while waiting:
-            with suppress(IndexError):  # another thread was faster
-                future, flow = waiting.popleft()
-                _settle(future, transport, flow)
-
+def run(transport: Transport, call: Flow[T]) -> T | PersonalizeError:
+    """What a call ended with: its value, or the error that it raised."""
     try:
-        with suppress(RuntimeError):  # no more threads, or the interpreter is ending: then one after the other
-            for _ in range(min(len(flows), SIDE_BY_SIDE) - 1):
-                # With what the caller's context holds, such as the current trace.
-                thread = Thread(target=copy_context().run, args=(work,), daemon=True, name="moengage-personalize")
-                thread.start()
-                threads.append(thread)
-        work()
-        for thread in threads:
-            thread.join()
-        return [future.result() for future in ended]
-    finally:
-        waiting.clear()  # a caller who was interrupted waits for nothing more
-
-
-def _settle(future: Future[T | PersonalizeError], transport: Transport, flow: Flow[T]) -> None:
-    try:
-        future.set_result(run(transport, flow))
-    except BaseException as error:  # noqa: BLE001 -- raised again where the future is asked
-        future.set_exception(error)
-
-
-def run(transport: Transport, flow: Flow[T]) -> T | PersonalizeError:
-    """What a flow ended with: its value, or the error that it raised."""
-    try:
-        step = next(flow)
+        step = next(call)
         while True:
             if isinstance(step, Sleep):
                 time.sleep(step.seconds)
-                step = flow.send(None)
+                step = call.send(None)
             else:
-                step = flow.send(transport.perform(step))
+                step = call.send(transport.perform(step))
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]  # what `call` returns, which StopIteration has as Any
+        return stop.value  # type: ignore[no-any-return]  # what the call returns, which StopIteration has as Any
     except PersonalizeError as error:
-        return strip_tracebacks(error)
+        failure = error
+    return strip_tracebacks(failure)
 
 
-async def run_all_async(transport: AsyncTransport, flows: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
-    """As `together`, awaited."""
-    if len(flows) == 1:
-        return [await run_async(transport, flows[0])]
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(run_async(transport, flow)) for flow in flows]
-    return [task.result() for task in tasks]
+def run_all(transport: Transport, calls: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
+    """What each call ended with; their requests are under way side by side, in rounds.
+
+    A round performs all requests that are due together, so that a call that is tried again waits for the slowest of its
+    round: that costs no thread, and the deadline, which all of them share, holds all the same.
+    """
+    if len(calls) == 1:
+        return [run(transport, calls[0])]
+    ended: dict[int, T | PersonalizeError] = {}
+    outcomes: dict[int, Outcome | None] = dict.fromkeys(range(len(calls)))
+    wake_at: dict[int, float] = {}
+    while outcomes or wake_at:
+        requests: dict[int, Request] = {}
+        for number, outcome in outcomes.items():
+            try:
+                step = calls[number].send(outcome)
+            except StopIteration as stop:
+                ended[number] = stop.value
+            except PersonalizeError as error:
+                ended[number] = strip_tracebacks(error)
+            else:
+                if isinstance(step, Sleep):
+                    wake_at[number] = time.monotonic() + step.seconds
+                else:
+                    requests[number] = step
+        if requests:
+            outcomes = dict(zip(requests, transport.perform_all(list(requests.values())), strict=True))
+        else:
+            outcomes = {}
+            if wake_at:
+                time.sleep(max(0.0, min(wake_at.values()) - time.monotonic()))
+        now = time.monotonic()
+        for number in [number for number, at in wake_at.items() if at <= now]:
+            del wake_at[number]
+            outcomes[number] = None
+    return [ended[number] for number in range(len(calls))]
 
 
-async def run_async(transport: AsyncTransport, flow: Flow[T]) -> T | PersonalizeError:
-    """As `drive`, awaited."""
+async def run_async(transport: AsyncTransport, call: Flow[T]) -> T | PersonalizeError:
+    """As `run`, awaited."""
     try:
-        step = next(flow)
+        step = next(call)
         while True:
             if isinstance(step, Sleep):
                 await asyncio.sleep(step.seconds)
-                step = flow.send(None)
+                step = call.send(None)
             else:
-                step = flow.send(await transport.perform(step))
+                step = call.send(await transport.perform(step))
     except StopIteration as stop:
-        return stop.value  # type: ignore[no-any-return]  # what `call` returns, which StopIteration has as Any
+        return stop.value  # type: ignore[no-any-return]  # what the call returns, which StopIteration has as Any
     except PersonalizeError as error:
-        return strip_tracebacks(error)
+        failure = error
+    return strip_tracebacks(failure)
+
+
+async def run_all_async(transport: AsyncTransport, calls: Sequence[Flow[T]]) -> list[T | PersonalizeError]:
+    """What each call ended with, side by side, each in a task of its own."""
+    if len(calls) == 1:
+        return [await run_async(transport, calls[0])]
+    async with asyncio.TaskGroup() as group:
+        tasks = [group.create_task(run_async(transport, call)) for call in calls]
+    return [task.result() for task in tasks]
 
 
 def raise_if_all_failed(outcomes: Sequence[object]) -> None:

@@ -1,18 +1,22 @@
 """Who asks, where and how long: checked once, when a client is made, and frozen.
 
-Law of this module: what is wrong is said before anything is sent, and no value that may hold a key is repeated.
+What is wrong is said before anything is sent, and no value that may hold a key is repeated.
 """
 
 from __future__ import annotations
 
+import re
 from base64 import b64encode
 from collections.abc import Mapping
 from enum import StrEnum
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
+import httpx
 from attrs import Factory, field, frozen
 
+from ._arguments import check_seconds, check_text, check_whole, plain_number, plain_text, short_repr, type_name
 from ._errors import ConfigurationError
 
 # https://www.moengage.com/docs/api/experiences/fetch-experience: the server of the vendored document.
@@ -22,7 +26,8 @@ WORKSPACE_ID = "MOENGAGE_WORKSPACE_ID"
 API_KEY = "MOENGAGE_PERSONALIZE_API_KEY"
 DATA_CENTER = "MOENGAGE_DATA_CENTER"
 BASE_URL = "MOENGAGE_BASE_URL"
-LONGEST = 30 * 86_400.0  # seconds; not every system can wait for much longer
+# https://www.rfc-editor.org/rfc/rfc1123#section-2.1, and the underscore, which is used all the same.
+HOST_NAME = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(\.[A-Za-z0-9_-]{1,63})*\.?")
 
 
 class DataCenter(StrEnum):
@@ -42,11 +47,12 @@ class DataCenter(StrEnum):
 
     @classmethod
     def _missing_(cls, value: object) -> DataCenter:
+        text = plain_text(value) or short_repr(value)
         for data_center in cls:
-            if data_center.value == str(value).zfill(2):
+            if data_center.value == text.zfill(2):
                 return data_center
         accepted = f"{', '.join(cls)} (1, '1' and '01' are the same)"
-        raise ConfigurationError(f"expected data_center to be one of {accepted}, got {value!r}")
+        raise ConfigurationError(f"expected data_center to be one of {accepted}, got {short_repr(value)}")
 
     @property
     def url(self) -> str:
@@ -114,59 +120,74 @@ def environment(
     base_url: str | None,
 ) -> dict[str, Any]:
     """The arguments of `settings` that an environment can give; one that is passed wins over the environment."""
+    missing: list[str] = []
+
+    def found(given: str | None, name: str) -> str | None:
+        value = environ.get(name) or None if given is None else given
+        if value is None:
+            missing.append(name)
+        return value
+
+    arguments: dict[str, Any] = {
+        "workspace_id": found(workspace_id, WORKSPACE_ID),
+        "api_key": found(api_key, API_KEY),
+        "data_center": data_center,
+        "base_url": base_url,
+    }
     if data_center is None and base_url is None:
-        data_center, base_url = environ.get(DATA_CENTER) or None, environ.get(BASE_URL) or None
-        if data_center is None and base_url is None:
-            raise ConfigurationError(f"expected {DATA_CENTER} or {BASE_URL} in the environment, got neither")
-    found = {"data_center": data_center, "base_url": base_url}
-    for argument, given, name in (("workspace_id", workspace_id, WORKSPACE_ID), ("api_key", api_key, API_KEY)):
-        found[argument] = environ.get(name) or None if given is None else given
-        if found[argument] is None:
-            raise ConfigurationError(f"expected {name} in the environment, got nothing")
-    return found
-
-
-def check_seconds(name: str, given: object, error: type[Exception]) -> float:
-    """A number of seconds that can pass, or `error`."""
-    if isinstance(given, bool) or not isinstance(given, int | float) or not 0 < given <= LONGEST:
-        raise error(f"expected {name} to be a number of seconds greater than 0, up to 30 days, got {given!r}")
-    return float(given)
-
-
-def check_whole(name: str, given: object, least: int) -> int:
-    """A whole number that is large enough, or ConfigurationError."""
-    if isinstance(given, bool) or not isinstance(given, int) or given < least:
-        raise ConfigurationError(f"expected {name} to be a whole number from {least}, got {given!r}")
-    return given
+        arguments["data_center"] = environ.get(DATA_CENTER) or None
+        arguments["base_url"] = environ.get(BASE_URL) or None
+        if arguments["data_center"] is None and arguments["base_url"] is None:
+            missing.append(f"{DATA_CENTER} or {BASE_URL}")
+    if missing:
+        raise ConfigurationError(f"expected {', '.join(missing)} in the environment, got nothing")
+    return arguments
 
 
 def _text(name: str, value: object) -> str:
-    if not isinstance(value, str) or not value.strip():
-        came = "an empty one" if isinstance(value, str) else f"{type(value).__name__}"
-        raise ConfigurationError(f"expected {name} to be a non-empty str, got {came}")
-    if value != value.strip() or not value.isprintable():
+    text = check_text(name, value, ConfigurationError)
+    if text != text.strip() or not text.isprintable():
         raise ConfigurationError(f"expected {name} without control characters or space around it, got one with some")
-    return value
+    return text
 
 
 def _origin(data_center: DataCenter | str | int | None, base_url: str | None) -> str:
     if (data_center is None) == (base_url is None):
         came = "neither" if data_center is None else "both"
         raise ConfigurationError(f"expected either data_center or base_url, got {came}")
-    return DataCenter(str(data_center)).url if base_url is None else _base_url(base_url)
+    return _data_center(data_center).url if base_url is None else _base_url(base_url)
 
 
-def _base_url(url: object) -> str:
+def _data_center(value: object) -> DataCenter:
+    number = plain_number(value)
+    text = plain_text(value) if number is None else short_repr(number)
+    return DataCenter(type_name(value) if text is None else text)
+
+
+def _base_url(value: object) -> str:
     wanted = "expected base_url to be an http(s) URL such as 'http://127.0.0.1:8025/v1'"
-    if not isinstance(url, str):
-        raise ConfigurationError(f"{wanted}, got {type(url).__name__}")
+    url = plain_text(value)
+    if url is None:
+        raise ConfigurationError(f"{wanted}, got {type_name(value)}")
     if any(mark in url for mark in "@?#"):  # not repeated: it may hold a key
         raise ConfigurationError(f"{wanted}, got one with a user name, a query or a fragment")
-    try:
-        parts = urlsplit(url)
-        fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
-    except ValueError:
-        fits = False
-    if not fits or not url.isprintable() or " " in url:
+    if "{" in url:
+        raise ConfigurationError(f"{wanted}, got one with a placeholder that nobody has filled in: {url!r}")
+    if not url.isprintable() or " " in url or not _reachable(url):
         raise ConfigurationError(f"{wanted}, got {url!r}")
     return url.rstrip("/")
+
+
+def _reachable(url: str) -> bool:
+    """Whether there can be a server at this URL: a name that DNS can hold, or an address, and a port."""
+    try:
+        port, parsed = urlsplit(url).port, httpx.URL(url)
+    except (ValueError, httpx.InvalidURL):
+        return False
+    host = parsed.raw_host.decode("ascii")
+    try:
+        ip_address(host)
+    except ValueError:
+        if len(host) > 253 or not HOST_NAME.fullmatch(host):
+            return False
+    return parsed.scheme in ("http", "https") and port != 0

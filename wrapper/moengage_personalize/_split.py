@@ -1,19 +1,28 @@
 """One fetch in parts: the requests it is split into, what each brought, and the one result they make together.
 
-Law of this module: a part that failed costs its own keys and no others, and a key that was not asked for is left out.
+A request that failed costs its own keys and no others, and a key that was not asked for is left out.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
+from time import time
 
 from attrs import field, frozen
 
-from ._errors import PersonalizeError, RateLimit, Secrets
-from ._experiences import Experience, Experiences, Limit
-from ._messages import Request
+from . import _generated
+from ._errors import PersonalizeError, RateLimit
+from ._experiences import Experiences, Limit
+from ._generated import Endpoint
+from ._messages import Request, Response
+from ._request import FetchRequest
+from ._responses import rate_limit
+
+# The API leaves out the rest in silence.
+# https://www.moengage.com/docs/api/experiences/fetch-experience (request body, experience_key)
+KEYS_PER_REQUEST = 25
 
 
 @frozen
@@ -21,16 +30,16 @@ class SubRequest:
     """One request and the keys it asks for, None for all."""
 
     keys: frozenset[str] | None
-    send: Request
+    request: Request
 
 
 @frozen
 class FetchPlan:
-    """What one fetch sends, and what no error text may repeat."""
+    """The requests of one fetch."""
 
     requested: frozenset[str] | None
-    asks: tuple[SubRequest, ...]
-    secrets: Secrets = field(repr=False)
+    parts: tuple[SubRequest, ...]
+    customer_id: str | None = field(repr=False)
 
 
 @frozen
@@ -42,38 +51,69 @@ class PartialResult:
     """Of the workspace, as the answer says; read when it is asked for, which is seldom."""
 
 
-def merge_results(
-    plan: FetchPlan, outcomes: Sequence[PartialResult | PersonalizeError], decode: Callable[[str, object], Experience]
-) -> Experiences:
+def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
+    """Split a fetch into requests of at most 25 keys; raise InvalidRequestError for a text that cannot be sent."""
+    keys, session = fetch.keys, fetch.in_session
+    chunks: list[tuple[str, ...] | None] = [None]  # one request without any key, for all there are
+    if keys is not None:
+        chunks = [keys]
+        if len(keys) > KEYS_PER_REQUEST or not keys:  # and none at all for no key
+            starts = range(0, len(keys), KEYS_PER_REQUEST)
+            chunks = [keys[start : start + KEYS_PER_REQUEST] for start in starts]
+    parts: list[SubRequest] = []
+    for chunk in chunks:
+        body = _generated.fetch_body(
+            chunk,
+            fetch.customer_id,
+            fetch.user_identifiers,
+            session.at,
+            session.ip_address,
+            session.user_agent,
+            session.attributes,
+        )
+        request = Request(endpoint.method, endpoint.url, endpoint.headers, body)
+        parts.append(SubRequest(None if chunk is None else frozenset(chunk), request))
+    return FetchPlan(None if keys is None else frozenset(keys), tuple(parts), fetch.customer_id)
+
+
+def read_part(response: Response, *, strict: bool) -> PartialResult:
+    """What an answer brought; raise the error that it is instead."""
+    return PartialResult(
+        _generated.read_experiences(response, strict=strict), partial(rate_limit, response.headers, time())
+    )
+
+
+def merge_results(plan: FetchPlan, outcomes: Sequence[PartialResult | PersonalizeError]) -> Experiences:
     """One result from the outcome of every request; keys that were not asked for are left out."""
     raw: dict[str, object] = {}
     failed: set[str] | None = set()
     errors: list[PersonalizeError] = []
     limits: list[Limit] = []
-    for ask, outcome in zip(plan.asks, outcomes, strict=True):
+    for part, outcome in zip(plan.parts, outcomes, strict=True):
         if isinstance(outcome, PersonalizeError):
             errors.append(outcome)
-            failed = None if failed is None or ask.keys is None else failed | ask.keys
+            failed = None if failed is None or part.keys is None else failed | part.keys
             limits.append(partial(getattr, outcome, "rate_limit", None))
         else:
             found = outcome.experiences
-            if ask.keys is not None and not found.keys() <= ask.keys:
-                found = {key: one for key, one in found.items() if key in ask.keys}
+            if part.keys is not None and not found.keys() <= part.keys:
+                found = {key: one for key, one in found.items() if key in part.keys}
             raw.update(found)
             limits.append(outcome.limit)
     return Experiences(
         raw,
-        decode,
+        _generated.decode,
         requested=plan.requested,
         failed=None if failed is None else frozenset(failed),
         error=errors[0] if errors else None,
-        limit=partial(_least, limits),
+        limit=partial(_least_left, limits),
+        customer_id=plan.customer_id,
     )
 
 
-def _least(limits: Sequence[Limit]) -> RateLimit | None:
-    return min(filter(None, (limit() for limit in limits)), key=_left, default=None)
+def _least_left(limits: Sequence[Limit]) -> RateLimit | None:
+    return min(filter(None, (limit() for limit in limits)), key=_remaining, default=None)
 
 
-def _left(limit: RateLimit) -> float:
+def _remaining(limit: RateLimit) -> float:
     return math.inf if limit.remaining is None else limit.remaining

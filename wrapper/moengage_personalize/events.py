@@ -17,10 +17,10 @@ from uuid import UUID, uuid4
 from attrs import field, frozen
 
 from . import _json
+from ._arguments import check_customer_id, check_mapping, check_text, plain_number, plain_text, short_repr, utc
 from ._context import ExperienceContext
 from ._errors import InvalidRequestError
 from ._redact import redact_traceback
-from ._request import is_mapping, text
 
 __all__ = ["ExperienceEvent", "Platform", "clicked", "shown"]
 
@@ -56,23 +56,25 @@ class ExperienceEvent:
     @redact_traceback
     def __attrs_post_init__(self) -> None:
         if self.action not in (SHOWN, CLICKED):
-            raise InvalidRequestError(f"expected action to be {SHOWN} or {CLICKED}, got {self.action!r}")
+            raise InvalidRequestError(f"expected action to be {SHOWN} or {CLICKED}, got {short_repr(self.action)}")
         if not _is_uuid4(self.uuid):
             raise InvalidRequestError("expected uuid to be a UUID of version 4, got another text")
         if not _is_whole(self.at) or self.at < 0:
-            raise InvalidRequestError(f"expected at to be Unix time in whole seconds, got {self.at!r}")
+            raise InvalidRequestError(f"expected at to be Unix time in whole seconds, got {short_repr(self.at)}")
         if self.platform not in PLATFORMS:
-            raise InvalidRequestError(f"expected platform to be one of {', '.join(PLATFORMS)}, got {self.platform!r}")
-        if text("customer_id", self.customer_id) is None:
-            raise InvalidRequestError("expected customer_id to be a non-empty str, got None")
+            raise InvalidRequestError(
+                f"expected platform to be one of {', '.join(PLATFORMS)}, got {short_repr(self.platform)}"
+            )
+        check_text("customer_id", self.customer_id)
         for name in REQUIRED:
             if self.context.get(name) is None:
                 raise InvalidRequestError(f"expected {name!r} in the context, got a context without it")
-        _json.written([self.customer_id, text("element", self.element)], "customer_id and element")
+        element = None if self.element is None else check_text("element", self.element)
+        _json.written([self.customer_id, element], "customer_id and element")
         offset = self.user_timezone_offset
         if offset is not None and not (_is_whole(offset) and abs(offset) <= OFFSET):
             wanted = f"whole seconds from -{OFFSET:,} to {OFFSET:,}"
-            raise InvalidRequestError(f"expected user_timezone_offset to be {wanted}, got {offset!r}")
+            raise InvalidRequestError(f"expected user_timezone_offset to be {wanted}, got {short_repr(offset)}")
 
     @redact_traceback
     def to_json(self) -> str:
@@ -112,12 +114,12 @@ class ExperienceEvent:
 def shown(
     context: Mapping[str, Any],
     *,
-    customer_id: str,
+    customer_id: str | int | UUID,
     platform: Platform = "web",
     at: datetime | None = None,
+    uuid: str | UUID | None = None,
     user_timezone_offset: int | None = None,
     user_attributes: Mapping[str, Any] | None = None,
-    uuid: str | UUID | None = None,
 ) -> ExperienceEvent:
     """Say that an experience has become visible.
 
@@ -126,76 +128,78 @@ def shown(
         customer_id: who has seen it, by the id in MoEngage; an unknown one makes a new profile there.
         platform: "web", "android", "ios" or "tv", in any case.
         at: when, an aware datetime; now by default.
+        uuid: a UUID of version 4 of your own, such as one that a link carries: what comes with it again counts once.
         user_timezone_offset: seconds of the visitor's time zone, from -54,000 to 54,000.
         user_attributes: what else to keep of the visitor; any JSON.
-        uuid: your own UUID of version 4, where the same occurrence may be reported twice; by default a new one.
 
     Raises:
         InvalidRequestError: what the API would refuse, such as a context without one of its six required fields.
     """
-    return _event(SHOWN, context, customer_id, platform, at, None, user_timezone_offset, user_attributes, uuid)
+    return _event(SHOWN, context, customer_id, platform, at, uuid, None, user_timezone_offset, user_attributes)
 
 
 @redact_traceback
 def clicked(
     context: Mapping[str, Any],
     *,
-    customer_id: str,
+    customer_id: str | int | UUID,
     platform: Platform = "web",
     element: str | None = None,
     at: datetime | None = None,
+    uuid: str | UUID | None = None,
     user_timezone_offset: int | None = None,
     user_attributes: Mapping[str, Any] | None = None,
-    uuid: str | UUID | None = None,
 ) -> ExperienceEvent:
     """Say that an experience was clicked: as `shown`; `element` tells which part of it, such as "Add to Cart"."""
-    return _event(CLICKED, context, customer_id, platform, at, element, user_timezone_offset, user_attributes, uuid)
+    return _event(CLICKED, context, customer_id, platform, at, uuid, element, user_timezone_offset, user_attributes)
 
 
 def _event(
     action: str,
     context: object,
-    customer_id: str,
+    customer_id: object,
     platform: object,
     at: object,
+    uuid: object,
     element: str | None,
     user_timezone_offset: int | None,
     user_attributes: object,
-    uuid: object,
 ) -> ExperienceEvent:
     return ExperienceEvent(
         action=action,
-        uuid=str(uuid4() if uuid is None else uuid),
+        uuid=str(uuid4()) if uuid is None else _uuid_text(uuid),
         at=_seconds(datetime.now(UTC) if at is None else at),
-        platform=platform.lower() if isinstance(platform, str) else repr(platform),
-        customer_id=customer_id,
+        platform=(plain_text(platform) or short_repr(platform)).lower(),
+        customer_id=check_customer_id(customer_id),
         context=_context(context),
-        element=element,
+        element=None if element is None else check_text("element", element),
         user_timezone_offset=user_timezone_offset,
         user_attributes=_user_attributes(user_attributes),
     )
 
 
 def _seconds(at: object) -> int:
-    if not isinstance(at, datetime) or at.utcoffset() is None:
-        raise InvalidRequestError(f"expected at to be an aware datetime, got {at!r}")
-    return int(at.timestamp())
+    return int(utc("at", at).timestamp())
+
+
+def _uuid_text(given: object) -> str:
+    """A caller's UUID as text; what is neither becomes an empty one, which the event refuses."""
+    return str(given) if type(given) is UUID else plain_text(given) or ""
 
 
 def _context(given: object) -> ExperienceContext:
-    if not is_mapping(given):
-        raise InvalidRequestError(f"expected a context as a mapping, got {type(given).__name__}")
-    return ExperienceContext.from_json(_json.written(dict(given), "the context"))
+    return ExperienceContext(_json.copy(check_mapping("the context", given), "the context"))
 
 
 def _user_attributes(given: object) -> dict[str, Any] | None:
-    if given is not None and not is_mapping(given):
-        raise InvalidRequestError(f"expected user_attributes to be a mapping, got {type(given).__name__}")
-    return None if given is None else _json.read_object(_json.written(dict(given), "user_attributes"), "attributes")
+    if given is None:
+        return None
+    attributes: dict[str, Any] = _json.copy(check_mapping("user_attributes", given), "user_attributes")
+    return attributes
 
 
 def _is_whole(given: object) -> TypeGuard[int]:
-    return isinstance(given, int) and not isinstance(given, bool)
+    return isinstance(plain_number(given), int)
 
 
 def _is_uuid4(given: object) -> bool:

@@ -16,15 +16,15 @@ class ErrorResponse:
     """Standard error envelope returned by Personalize endpoints for `4xx` and `5xx` responses.
 
     Attributes:
-        title (str): Short error category, for example `Invalid Field Value`, `Authentication required`, or `Malformed
-            JSON`.
-        description (str): Human-readable detail describing what failed.
+        title (str | Unset): Short error category, for example `Invalid Field Value`, `Authentication required`, or
+            `Malformed JSON`.
+        description (str | Unset): Human-readable detail describing what failed.
         code (str | Unset): Opaque server-assigned error code. Present on validation failures; useful when contacting
             support.
     """
 
-    title: str
-    description: str
+    title: str | Unset = UNSET
+    description: str | Unset = UNSET
     code: str | Unset = UNSET
     additional_properties: dict[str, Any] = _attrs_field(init=False, factory=dict)
 
@@ -37,12 +37,11 @@ class ErrorResponse:
 
         field_dict: dict[str, Any] = {}
         field_dict.update(self.additional_properties)
-        field_dict.update(
-            {
-                "title": title,
-                "description": description,
-            }
-        )
+        field_dict.update({})
+        if title is not UNSET:
+            field_dict["title"] = title
+        if description is not UNSET:
+            field_dict["description"] = description
         if code is not UNSET:
             field_dict["code"] = code
 
@@ -51,9 +50,9 @@ class ErrorResponse:
     @classmethod
     def from_dict(cls: type[T], src_dict: Mapping[str, Any]) -> T:
         d = dict(src_dict)
-        title = d.pop("title")
+        title = d.pop("title", UNSET)
 
-        description = d.pop("description")
+        description = d.pop("description", UNSET)
 
         code = d.pop("code", UNSET)
 

@@ -1,10 +1,10 @@
 """The operations beside fetch: what the workspace has, connections before the first page, and events reported back.
 
 A client of each kind inherits them: `Operations` blocks, `AsyncOperations` is awaited, and what they mean stands once,
-in the functions that both call.
+in the base that both share.
 """
 
-from ._metadata import ExperienceMetadata
+from ._metadata import STATUSES, ExperienceMetadata
 from ._operations import AsyncOperations, Operations, deliver
 
-__all__ = ["AsyncOperations", "ExperienceMetadata", "Operations", "deliver"]
+__all__ = ["STATUSES", "AsyncOperations", "ExperienceMetadata", "Operations", "deliver"]

@@ -2,11 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from attrs import frozen
 
 from .. import _json
+from .._arguments import check_items, plain_text, short_repr
 from .._errors import InvalidRequestError, MalformedResponse
-from .._request import is_iterable
+from .._generated import (
+    METADATA,
+    METADATA_EXPERIENCES,
+    METADATA_KEY,
+    METADATA_NAME,
+    METADATA_STATUS,
+    read_json,
+)
+from .._messages import Response
 
 # Case-sensitive; another spelling is no error to the API, it finds nothing.
 # https://www.moengage.com/docs/api/experiences/fetch-experience-metadata (query, status)
@@ -22,31 +33,39 @@ class ExperienceMetadata:
     status: str
 
 
-def statuses(given: object) -> tuple[str, ...]:
-    """Check the statuses that are asked for; none for all."""
-    if given is None:
+def check_statuses(value: object) -> tuple[str, ...]:
+    """The statuses that are asked for, each once; none for all."""
+    if value is None:
         return ()
-    asked = list(given) if is_iterable(given) and not isinstance(given, str) else [given]
-    for status in asked:
-        if status not in STATUSES:
-            raise InvalidRequestError(f"expected status to be of {', '.join(STATUSES)}, got {status!r}")
-    if not asked:
+    one = plain_text(value)
+    given = [one] if one is not None else check_items("status", value, f"one or many of {', '.join(STATUSES)}")
+    statuses = [plain_text(status) for status in given]
+    for status, found in zip(given, statuses, strict=True):
+        if found not in STATUSES:
+            raise InvalidRequestError(f"expected status to be of {', '.join(STATUSES)}, got {short_repr(status)}")
+    if not statuses:
         raise InvalidRequestError("expected at least one status, or None for all, got none")
-    return tuple(dict.fromkeys(str(status) for status in asked))
+    return tuple(dict.fromkeys(filter(None, statuses)))
 
 
-def listed(body: object) -> list[ExperienceMetadata]:
+def metadata_query(statuses: Sequence[str]) -> str:
+    """The query that asks for these statuses, beside the generated function, which may come to take one, or a list."""
+    return f"?status={','.join(statuses)}" if statuses else ""
+
+
+def read_metadata(response: Response, *, strict: bool) -> list[ExperienceMetadata]:
     """The experiences of an answer; an entry that is malformed costs itself alone."""
-    metadata = body.get("metadata") if _json.is_object(body) else None
-    entries = metadata.get("experiences") if _json.is_object(metadata) else None
+    body = read_json(response, strict=strict)
+    metadata = body.get(METADATA) if _json.is_object(body) else None
+    entries = metadata.get(METADATA_EXPERIENCES) if _json.is_object(metadata) else None
     if not _json.is_list(entries):
         raise MalformedResponse("expected a list of experiences, got other JSON", status=200)
-    return [found for entry in entries if (found := _one(entry)) is not None]
+    return [found for entry in entries if (found := _entry(entry)) is not None]
 
 
-def _one(entry: object) -> ExperienceMetadata | None:
-    given = entry if _json.is_object(entry) else {}
-    key, name, status = (given.get(name) for name in ("experience_key", "experience_name", "status"))
+def _entry(entry: object) -> ExperienceMetadata | None:
+    fields = entry if _json.is_object(entry) else {}
+    key, name, status = (fields.get(field) for field in (METADATA_KEY, METADATA_NAME, METADATA_STATUS))
     if not isinstance(key, str) or not key:
         return None
     return ExperienceMetadata(key, name if isinstance(name, str) else "", status if isinstance(status, str) else "")

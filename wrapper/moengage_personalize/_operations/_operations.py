@@ -2,26 +2,66 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import Callable, Iterable, Sequence
-from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from .. import _generated
+from .._arguments import check_whole, short_repr
 from .._base import BaseClient
 from .._call import Flow
-from .._errors import ConfigurationError, Secrets
+from .._errors import ConfigurationError
 from .._messages import AsyncTransport, Response, Transport
+from .._policy import RetryPolicy
 from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
-from .._responses import secrets
-from .._run import SIDE_BY_SIDE, raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
-from .._settings import check_whole
+from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
 from ..events import ExperienceEvent
-from ._metadata import ExperienceMetadata, listed, statuses
+from ._metadata import ExperienceMetadata, check_statuses, metadata_query, read_metadata
+
+MAX_WARM = 16  # connections
+
+T = TypeVar("T")
 
 
-class Operations(BaseClient[Transport]):
+class BaseOperations(BaseClient[T]):
+    """What both clients make of the arguments of these operations."""
+
+    def _begin_metadata(
+        self, status: str | Iterable[str] | None, timeout: float | None
+    ) -> Flow[list[ExperienceMetadata]]:
+        call = self._begin(timeout, self._metadata_policy)
+
+        def read(response: Response) -> list[ExperienceMetadata]:
+            return read_metadata(response, strict=self._strict)
+
+        return call(self._endpoints.metadata.request(b"", metadata_query(check_statuses(status))), read)
+
+    def _begin_warm(self, connections: int, timeout: float | None) -> list[Flow[list[ExperienceMetadata]]]:
+        if check_whole("connections", connections, 1) > MAX_WARM:
+            raise ConfigurationError(f"expected connections to be at most {MAX_WARM}, got {short_repr(connections)}")
+        return [self._begin_metadata(None, timeout) for _ in range(connections)]
+
+    def _begin_report(
+        self, events: Iterable[ExperienceEvent], timeout: float | None
+    ) -> tuple[Delivery, Callable[[Sequence[Batch]], list[Flow[None]]]]:
+        """The report, and what makes the calls for some of its requests; all of them share one deadline."""
+        call = self._begin(timeout, self._events_policy)
+
+        def read(response: Response) -> None:
+            """Nothing, if the events were accepted: by any 2xx, whatever its body."""
+            if not 200 <= response.status < 300:
+                _generated.read_json(response, strict=self._strict)
+
+        def calls(batches: Sequence[Batch]) -> list[Flow[None]]:
+            endpoint = self._endpoints.events
+            return [call(endpoint.request(_generated.events_body(batch.elements)), read) for batch in batches]
+
+        return Delivery(events), calls
+
+
+class Operations(BaseOperations[Transport]):
     """What PersonalizeClient does beside fetching."""
 
     @redact_traceback
@@ -40,7 +80,7 @@ class Operations(BaseClient[Transport]):
 
         https://www.moengage.com/docs/api/experiences/fetch-experience-metadata
         """
-        return unwrap(run(self._transport, _begin_metadata(self, status, timeout)))
+        return unwrap(run(self._transport, self._begin_metadata(status, timeout)))
 
     @redact_traceback
     def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
@@ -54,7 +94,7 @@ class Operations(BaseClient[Transport]):
             ConfigurationError: another number of connections; nothing was sent.
             PersonalizeError: not one request brought an answer, retries included; such as AuthenticationFailed.
         """
-        raise_if_all_failed(run_all(self._transport, _begin_warm(self, connections, timeout)))
+        raise_if_all_failed(run_all(self._transport, self._begin_warm(connections, timeout)))
 
     @redact_traceback
     def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
@@ -72,7 +112,14 @@ class Operations(BaseClient[Transport]):
 
         https://www.moengage.com/docs/api/experiences/track-experience-events
         """
-        deliver(self, events, timeout).raise_for_rejected()
+        self._deliver(events, timeout).raise_for_rejected()
+
+    def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
+        """Report events, and give what became of them where `report_events` raises."""
+        delivery, calls = self._begin_report(events, timeout)
+        while batches := delivery.next_batches():
+            delivery.handle_results(batches, run_all(self._transport, calls(batches)))
+        return delivery
 
     @redact_traceback
     def reporter(
@@ -98,28 +145,42 @@ class Operations(BaseClient[Transport]):
         Raises:
             ConfigurationError: a number that cannot be, or a spool where no file can be.
         """
-        return Reporter(partial(deliver, self), queue_size, flush_interval, max_batch, on_drop, spool)
+        return Reporter(self._deliver, queue_size, flush_interval, max_batch, on_drop, spool)
 
 
-class AsyncOperations(BaseClient[AsyncTransport]):
+class AsyncOperations(BaseOperations[AsyncTransport]):
     """What AsyncPersonalizeClient does beside fetching."""
+
+    def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise ConfigurationError("expected a running event loop of asyncio, got none; trio has another") from None
+        return super()._begin(timeout, policy)
 
     @redact_traceback_async
     async def metadata(
         self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
     ) -> list[ExperienceMetadata]:
         """List the server-side experiences of the workspace: as PersonalizeClient.metadata."""
-        return unwrap(await run_async(self._transport, _begin_metadata(self, status, timeout)))
+        return unwrap(await run_async(self._transport, self._begin_metadata(status, timeout)))
 
     @redact_traceback_async
     async def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
         """Open connections before the first page: as PersonalizeClient.warm, for the loop that it is awaited in."""
-        raise_if_all_failed(await run_all_async(self._transport, _begin_warm(self, connections, timeout)))
+        raise_if_all_failed(await run_all_async(self._transport, self._begin_warm(connections, timeout)))
 
     @redact_traceback_async
     async def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
         """Report events now: as PersonalizeClient.report_events."""
-        (await deliver_async(self, events, timeout)).raise_for_rejected()
+        (await self._deliver(events, timeout)).raise_for_rejected()
+
+    async def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
+        """Report events: as Operations._deliver, awaited."""
+        delivery, calls = self._begin_report(events, timeout)
+        while batches := delivery.next_batches():
+            delivery.handle_results(batches, await run_all_async(self._transport, calls(batches)))
+        return delivery
 
     @redact_traceback
     def reporter(
@@ -132,64 +193,9 @@ class AsyncOperations(BaseClient[AsyncTransport]):
         spool: str | os.PathLike[str] | None = None,
     ) -> AsyncReporter:
         """Make what reports events in the background, from a task: as PersonalizeClient.reporter."""
-        return AsyncReporter(partial(deliver_async, self), queue_size, flush_interval, max_batch, on_drop, spool)
+        return AsyncReporter(self._deliver, queue_size, flush_interval, max_batch, on_drop, spool)
 
 
 def deliver(client: Operations, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
-    """Report events; what became of them, where `report_events` raises."""
-    delivery, calls = _begin_report(client, events, timeout)
-    while batches := delivery.next_batches():
-        delivery.handle_results(batches, run_all(client.transport, calls(batches)))
-    return delivery
-
-
-async def deliver_async(client: AsyncOperations, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
-    """Report events: as deliver, awaited."""
-    delivery, calls = _begin_report(client, events, timeout)
-    while batches := delivery.next_batches():
-        delivery.handle_results(batches, await run_all_async(client.transport, calls(batches)))
-    return delivery
-
-
-def _begin_metadata(
-    client: BaseClient[Any], status: str | Iterable[str] | None, timeout: float | None
-) -> Flow[list[ExperienceMetadata]]:
-    call = client._begin(timeout, client._metadata_policy)
-    hidden = partial(secrets, client._settings.credentials)
-
-    def read(response: Response) -> list[ExperienceMetadata]:
-        return listed(_generated.read_json(response, hidden))
-
-    return call(_generated.metadata(client._settings, statuses(status)), read=read)
-
-
-def _begin_warm(
-    client: BaseClient[Any], connections: int, timeout: float | None
-) -> list[Flow[list[ExperienceMetadata]]]:
-    if check_whole("connections", connections, 1) > SIDE_BY_SIDE:
-        raise ConfigurationError(f"expected connections to be at most {SIDE_BY_SIDE}, got {connections!r}")
-    return [_begin_metadata(client, None, timeout) for _ in range(connections)]
-
-
-def _begin_report(
-    client: BaseClient[Any], events: Iterable[ExperienceEvent], timeout: float | None
-) -> tuple[Delivery, Callable[[Sequence[Batch]], list[Flow[None]]]]:
-    """The report, and what makes the calls for some of its requests; all of them share one deadline."""
-    call = client._begin(timeout, client._events_policy)
-
-    def calls(batches: Sequence[Batch]) -> list[Flow[None]]:
-        return [
-            call(
-                _generated.report(client._settings, batch.elements),
-                read=partial(_read_report, secrets=partial(secrets, client._settings.credentials, batch)),
-            )
-            for batch in batches
-        ]
-
-    return Delivery(events), calls
-
-
-def _read_report(response: Response, secrets: Secrets) -> None:
-    """Nothing, if the events were accepted: by any 2xx, whatever its body; the error that the answer is instead."""
-    if not 200 <= response.status < 300:
-        _generated.read_json(response, secrets)
+    """Report events by a client, and give what became of them where its `report_events` raises."""
+    return client._deliver(events, timeout)  # pyright: ignore[reportPrivateUsage] -- of this room

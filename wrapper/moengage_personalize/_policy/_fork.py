@@ -1,6 +1,6 @@
-"""What begins anew in a forked child, where a lock that another thread held at that instant is held for ever.
+"""New locks for a forked child, where one that another thread held at that instant would be held for ever.
 
-Law of this module: it runs in the child before anything else of ours, while there is one thread.
+The hook runs in the child before anything else of ours, while there is one thread.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ class Forkable(Protocol):
     """Has something that a child must not inherit."""
 
     def reset_after_fork(self) -> None:
-        """Make locks, and whatever belongs to the parent alone, anew."""
+        """Replace locks, and whatever belongs to the parent alone."""
         ...
 
 
@@ -23,7 +23,7 @@ _ALL: WeakSet[Forkable] = WeakSet()
 
 
 def register_after_fork(owner: Forkable) -> None:
-    """Call its `anew` in each child, for as long as it lives."""
+    """Call its `reset_after_fork` in each child, for as long as it lives."""
     _ALL.add(owner)
 
 
@@ -32,5 +32,5 @@ def _after_fork() -> None:
         owner.reset_after_fork()
 
 
-with suppress(AttributeError):  # which Windows has not, and forks neither
+with suppress(AttributeError):  # Windows has no fork, and no hook for it
     os.register_at_fork(after_in_child=_after_fork)

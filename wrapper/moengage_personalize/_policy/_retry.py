@@ -1,38 +1,40 @@
-"""What one client remembers from call to call: whether the API is down, over its limit, or worth another try.
-
-Law of this module: told the time, no clock of its own; its locks are held for a few lines. All calls of a client share
-it, from every thread and task, so that an outage costs the API hardly more requests than there are calls.
-"""
+"""Whether a call may go out, and whether one that failed is tried again: retry, quota and rate limit."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from threading import Lock
+from typing import Any
 
-from .._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimited
-from ._circuit import Circuit, CircuitBreaker
+from .._arguments import short_repr
+from .._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimit, RateLimited
+from ._circuit import Circuit, CircuitBreaker, seconds_until
 from ._fork import register_after_fork
 
-# Seconds. Full jitter over an exponential backoff, small beside the default timeout of one second.
-BACKOFF = 0.05
+# Seconds.
+BACKOFF = 0.05  # small beside the default timeout of one second; half of it outlasts a restart of 20 ms
 BACKOFF_CAP = 1.0
-MIN_ATTEMPT_TIME = 0.02  # what must be left after a pause
-MIN_FAIR_TIMEOUT = (
-    0.2  # a deadline shorter than this, and than the client's own, tells of the caller and not of the API
-)
+MIN_ATTEMPT_TIME = 0.02  # what must be left of the deadline after a pause
+MIN_FAIR_TIMEOUT = 0.2  # a call with less time than this, and than the client's timeout, says nothing about the API
 THROTTLE_CAP = 60.0  # the longest that a 429 keeps calls back
+THROTTLE_JITTER = 0.1  # and up to this part more, so that the processes of a service do not come back together
 
-# As botocore's standard mode: tokens of the retry quota, what a retry costs, and what a success gives back.
-QUOTA, RETRY_COST, RETRY_COST_THROTTLED, SUCCESS_REFUND = 500, 14, 5, 1
+# Tokens of the retry quota, what a retry costs, and what a success gives back. A hundred retries: more than one process
+# has calls under way, so that a short restart, which breaks them all at once, is mended for all.
+QUOTA, RETRY_COST, RETRY_COST_THROTTLED, SUCCESS_REFUND = 1_400, 14, 5, 1
 
 
 class RetryPolicy:
-    """Asked before each call and told of each outcome; times are seconds of one monotonic clock, jitter from 0 to 1."""
+    """Decides before each attempt, and learns how it ended.
 
-    def __init__(self, max_retries: int, breaker: object, timeout: float = MIN_FAIR_TIMEOUT) -> None:
-        if breaker is not None and not isinstance(breaker, CircuitBreaker):
-            raise ConfigurationError(f"expected circuit_breaker to be a CircuitBreaker or None, got {breaker!r}")
+    Times are seconds of one monotonic clock, jitter is from 0 to 1, and `left` is what is left of a call's deadline.
+    """
+
+    def __init__(self, max_retries: int, breaker: Any, timeout: float = MIN_FAIR_TIMEOUT) -> None:
+        if breaker is not None and not issubclass(type(breaker), CircuitBreaker):
+            raise ConfigurationError(
+                f"expected circuit_breaker to be a CircuitBreaker or None, got {short_repr(breaker)}"
+            )
         self._max_retries = max_retries
         self._fair = min(timeout, MIN_FAIR_TIMEOUT)
         self._circuit = None if breaker is None else Circuit(breaker)
@@ -40,73 +42,108 @@ class RetryPolicy:
         register_after_fork(self)
         self._tokens = QUOTA
         self._throttled_until = 0.0
-        self._throttle: RateLimited | None = None
+        self._rate_limit: RateLimit | None = None
 
     def reset_after_fork(self) -> None:
-        """In a forked child, too."""
+        """Replace the lock, which another thread of the parent may hold."""
         self._lock = Lock()
 
-    def admit(self, now: float, jitter: float) -> None:
-        """Raise what keeps a call from going out: RateLimited until the reset, CircuitOpen until the next probe."""
-        if self._throttle is not None and now < self._throttled_until:
-            raise _again(self._throttle, self._throttled_until - now)
-        wait = None if self._circuit is None else self._circuit.seconds_until_allowed(now, jitter)
-        if wait is not None:
-            retry_at = datetime.now(UTC) + timedelta(seconds=wait)
-            raise CircuitOpen(
-                f"expected an API that answers, got a run of failures; next try in {wait:.1f} s", retry_at
-            )
+    def seconds_until_allowed(self, left: float, now: float, jitter: float, *, under_way: bool) -> float:
+        """Seconds to wait before an attempt may go out, 0 for one that may.
 
-    def succeeded(self) -> None:
-        """A call brought an answer."""
-        if self._circuit is not None:
-            self._circuit.succeeded()
-        if self._tokens < QUOTA:
-            with self._lock:
-                self._tokens = min(QUOTA, self._tokens + SUCCESS_REFUND)
+        Args:
+            left: seconds to the deadline of the call.
+            now: the time.
+            jitter: from 0 to 1.
+            under_way: whether the call was let out before; the circuit keeps back new calls only.
 
-    def failed(
-        self,
-        error: PersonalizeError,
-        attempt: int,
-        left: float,
-        now: float,
-        jitter: Callable[[], float],
-        sent: bool = True,
-    ) -> float:
-        """Seconds to pause before the next attempt of this call; raise the error to give up.
+        Raises:
+            RateLimited: the limit is used up, and to wait for its reset would outlast the deadline.
+            CircuitOpen: the API is down, and this is not the next probe.
+        """
+        wait = self._throttled(now) if self._throttled_until else 0.0
+        if wait:
+            pause = wait + BACKOFF * (1 + jitter) / 2
+            if pause + MIN_ATTEMPT_TIME <= left:
+                return pause
+            raise self._still_limited(wait)
+        if self._circuit is not None and self._circuit.failures and not under_way:
+            wait = self._circuit.seconds_until_allowed(now, jitter)
+            if wait:
+                raise CircuitOpen(
+                    f"expected an API that answers, got a run of failures; next try in {wait:.1f} s",
+                    datetime.now(UTC) + timedelta(seconds=wait),
+                )
+        return 0.0
+
+    def seconds_until_retry(
+        self, error: PersonalizeError, attempt: int, left: float, now: float, jitter: float
+    ) -> float | None:
+        """Seconds to pause before the next attempt of a call; None for one that ends with this error.
 
         Args:
             error: how the attempt ended.
             attempt: which one it was, from 1.
             left: seconds to the deadline of the call.
             now: the time.
-            jitter: gives a number from 0 to 1.
-            sent: whether the API was asked at all; one that waited for a connection in vain tells nothing of it.
+            jitter: from 0 to 1.
         """
-        asked, cost, opened = 0.0, RETRY_COST, False
+        wait, cost = 0.0, RETRY_COST
         if isinstance(error, RateLimited):
-            asked, cost = self._apply_rate_limit(error, now, jitter()), RETRY_COST_THROTTLED
-        unfair = isinstance(error, DeadlineExceeded) and error.timeout < self._fair
-        if self._circuit is not None and sent and not unfair:
-            if error.retryable and not isinstance(error, RateLimited):
-                opened = self._circuit.failed(now, jitter())
-            else:
-                self._circuit.succeeded()
-        pause = asked + min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 16)) * jitter()
-        final = opened or not error.retryable or attempt > self._max_retries
-        if final or pause + MIN_ATTEMPT_TIME > left or not self._take(cost):
-            raise error
-        return pause
+            wait, cost = self._apply_rate_limit(error, now, jitter), RETRY_COST_THROTTLED
+        pause = wait + min(BACKOFF_CAP, BACKOFF * 2.0 ** min(attempt - 1, 16)) * (1 + jitter) / 2
+        if not error.retryable or attempt > self._max_retries or pause + MIN_ATTEMPT_TIME > left:
+            return None
+        return pause if self._take(cost) else None
+
+    def succeeded(self) -> None:
+        """A call brought an answer."""
+        if self._circuit is not None and self._circuit.failures:
+            self._circuit.succeeded()
+        if self._tokens < QUOTA:
+            with self._lock:
+                self._tokens = min(QUOTA, self._tokens + SUCCESS_REFUND)
+
+    def failed(self, error: PersonalizeError, had: float, now: float, jitter: float) -> None:
+        """A call failed for good.
+
+        Args:
+            error: how it ended.
+            had: seconds that the API had to answer it, retries included.
+            now: the time.
+            jitter: from 0 to 1.
+        """
+        if self._circuit is None or (isinstance(error, DeadlineExceeded) and had < self._fair):
+            return
+        if error.retryable and not isinstance(error, RateLimited):
+            self._circuit.failed(now, jitter)
+        else:
+            self._circuit.succeeded()
+
+    def _throttled(self, now: float) -> float:
+        """Seconds for which a 429 still keeps calls back."""
+        return seconds_until(self._throttled_until, now, THROTTLE_CAP * (1 + THROTTLE_JITTER))
 
     def _apply_rate_limit(self, error: RateLimited, now: float, jitter: float) -> float:
         """Keep every call back for as long as a 429 asks, and give the seconds that are left of that."""
         with self._lock:
+            wait = self._throttled(now)
             if error.retry_after is not None:
-                until = now + min(THROTTLE_CAP, error.retry_after) * (1 + 0.1 * jitter)
-                self._throttled_until = max(until, self._throttled_until)
-                self._throttle = error
-            return max(0.0, self._throttled_until - now)
+                asked = min(THROTTLE_CAP, error.retry_after) * (1 + THROTTLE_JITTER * jitter)
+                if asked > wait:
+                    self._throttled_until, wait = now + asked, asked
+                self._rate_limit = error.rate_limit
+            return wait
+
+    def _still_limited(self, wait: float) -> RateLimited:
+        """For a call that was not sent: without the words of the 429, which may repeat what another call sent."""
+        error = RateLimited(
+            f"expected to be within the rate limit, got a 429 before; next try in {wait:.1f} s",
+            status=429,
+            rate_limit=self._rate_limit,
+        )
+        error.retry_after = wait
+        return error
 
     def _take(self, cost: int) -> bool:
         with self._lock:
@@ -114,11 +151,3 @@ class RetryPolicy:
                 return False
             self._tokens -= cost
             return True
-
-
-def _again(throttle: RateLimited, wait: float) -> RateLimited:
-    """The refusal of one call, said again to another that was not sent."""
-    said = {name: getattr(throttle, name) for name in ("status", "title", "description", "code", "rate_limit")}
-    error = RateLimited(f"expected to be within the rate limit, got a 429 before; next try in {wait:.1f} s", **said)
-    error.retry_after = wait
-    return error

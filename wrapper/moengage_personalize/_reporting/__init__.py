@@ -17,12 +17,13 @@ is alone. `Outbox` is the queue that counts. `FlushSchedule` decides what is sen
 clock; `Reporter` drives it from a thread and `AsyncReporter` from a task.
 """
 
-from ._delivery import Batch, Delivery, Rejection, not_accepted
+from ._delivery import MAX_ELEMENTS, Batch, Delivery, Rejection, not_accepted
 from ._outbox import OnDrop, ReporterStats
 from ._reporter import AsyncReporter, Reporter
 from ._schedule import retry_pause
 
 __all__ = [
+    "MAX_ELEMENTS",
     "AsyncReporter",
     "Batch",
     "Delivery",

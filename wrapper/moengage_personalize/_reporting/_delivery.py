@@ -13,6 +13,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from .. import _json
+from .._arguments import check_items, type_name
 from .._errors import APIError, BadRequest, EventsNotAccepted, InvalidRequestError, PersonalizeError
 from ..events import ExperienceEvent
 
@@ -35,12 +36,6 @@ class Batch:
     def events(self) -> tuple[ExperienceEvent, ...]:
         """All of them, in the order of the elements."""
         return tuple(event for element in self.elements for event in element)
-
-    def secrets(self) -> Iterator[str]:
-        """What tells of the visitors, and no error text may repeat."""
-        for event in self.events:
-            yield event.customer_id
-            yield from (value for value in (event.user_attributes or {}).values() if isinstance(value, str) and value)
 
 
 @frozen
@@ -66,9 +61,9 @@ class Delivery:
     def __init__(self, events: Iterable[ExperienceEvent]) -> None:
         self._events: dict[str, ExperienceEvent] = {}
         self.rejections: list[Rejection] = []
-        for event in events:
-            if not isinstance(event, ExperienceEvent):  # pyright: ignore[reportUnnecessaryIsInstance] -- callers err
-                raise InvalidRequestError(f"expected events to be ExperienceEvents, got {type(event).__name__}")
+        for event in check_items("events", events, "an iterable of ExperienceEvents"):
+            if not issubclass(type(event), ExperienceEvent):
+                raise InvalidRequestError(f"expected events to be ExperienceEvents, got {type_name(event)}")
             self._events[event.uuid] = event
         self._waiting = make_batches(event for event in self._events.values() if self._is_json(event))
 

@@ -16,6 +16,7 @@ from functools import partial
 from importlib.util import find_spec
 from typing import Any, TypeVar
 
+from .._arguments import plain_text, short_repr, type_name
 from .._errors import ConfigurationError
 from .._policy import register_after_fork
 from ._lease import Lease, is_alive, remove_file
@@ -30,9 +31,12 @@ FAILURE_COOLDOWN = 1.0  # seconds without a try after one that failed, so that n
 
 def open_spool(spool: Any) -> Spool:
     """The spool at a path; ConfigurationError where none can be, and for a file that is none."""
-    path: object = spool.__fspath__() if hasattr(spool, "__fspath__") else spool
-    if not isinstance(path, str) or not path or "\0" in path:
-        found = repr(path) if isinstance(path, str) else type(path).__name__
+    path = plain_text(spool)
+    if path is None:
+        with suppress(Exception):  # whatever the code of a caller's object raises
+            path = plain_text(os.fspath(spool))
+    if not path or "\0" in path:
+        found = type_name(spool) if path is None else short_repr(path)
         raise ConfigurationError(f"expected spool to be a path, as str or os.PathLike[str], got {found}")
     if find_spec("fcntl") is None:
         raise ConfigurationError("expected a system whose file locks end with a process for a spool, got another")

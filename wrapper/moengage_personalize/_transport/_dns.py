@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 import threading
 import time
 from concurrent.futures import Future
@@ -27,30 +28,42 @@ def look_up(host: str) -> Future[Addresses]:
         known: Future[Addresses] = Future()
         known.set_result((str(ip_address(host)),))
         return known
-    thread = None
     with _lock:
-        since, future = _found.get(host, (0.0, None))
-        stale = time.monotonic() - since > FRESH
-        if future is None or (future.done() and (stale or future.exception() is not None)):
-            future = Future[Addresses]()
-            _found[host] = (time.monotonic(), future)
-            # A daemon, because nothing can end a look-up and no process should wait for one.
-            thread = threading.Thread(target=_ask, args=(host, future), daemon=True, name=f"look up {host}")
-    if thread is not None:
-        try:
+        now = time.monotonic()
+        if host in _found:
+            since, asked = _found[host]
+            fresh = 0 <= now - since <= FRESH  # an instant of another clock (freezegun) is not
+            if not asked.done() or (fresh and asked.exception() is None):
+                return asked
+        future = Future[Addresses]()
+        _found[host] = (now, future)
+    if not sys.is_finalizing():  # else a thread would never run, and starting it waits until it does
+        # A daemon, because nothing can end a look-up and no process should wait for one.
+        thread = threading.Thread(target=_resolve, args=(host, future), daemon=True, name=f"look up {host}")
+        with suppress(RuntimeError):  # no more threads: late is better than never
             thread.start()
-        except RuntimeError:  # no more threads, or the interpreter is ending: late is better than never
-            _ask(host, future)
+            return future
+    _resolve(host, future)
     return future
 
 
-def _ask(host: str, future: Future[Addresses]) -> None:
+def _resolve(host: str, future: Future[Addresses]) -> None:
     try:
-        found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
-    except BaseException as error:  # noqa: BLE001 -- whatever it is, nobody may wait for ever
-        future.set_exception(error if isinstance(error, OSError) else OSError("not a host name"))
+        try:
+            found = socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)
+        except OSError:  # not every system knows the names of its own (localhost) with the dot of an absolute one
+            if not host.endswith("."):
+                raise
+            found = socket.getaddrinfo(host[:-1], None, type=socket.SOCK_STREAM)
+    except OSError as error:
+        future.set_exception(error)
+    except UnicodeError:
+        future.set_exception(socket.gaierror(socket.EAI_NONAME, "not a host name"))
     else:
         future.set_result(tuple(dict.fromkeys(str(address[0]) for *_, address in found)))
+    finally:
+        if not future.done():  # interrupted, and nobody may wait for ever
+            future.set_exception(socket.gaierror(socket.EAI_AGAIN, "the look-up was interrupted"))
 
 
 def _forget() -> None:

@@ -1,76 +1,58 @@
-"""Between our Send and Answer and what travels on a connection, the same for both engines."""
+"""What bounds an exchange, one request with its response, and why one ended without: a deadline, and an exception.
+
+The text of the exception is safe to show. The words of another library may quote a request, so that only the type of
+its exception is repeated; an OSError with a number is the system's own, and knows nothing of what was sent.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from functools import lru_cache
+from time import monotonic
+from typing import Literal
 
-import httpcore
-import httpx
+from .._messages import TransportError
 
-from .._messages import Request, Response, TransportError
-from ._body import ACCEPTED, BadlyPacked, Content, TooLarge
-from ._deadline import Deadline
-from ._origin import Proxy, Target, tunnel
-from ._parser import Dialogue, Headers
-
-TIMEOUTS = (httpx.TimeoutException, httpcore.TimeoutException, TimeoutError)
-PROTOCOL = (httpx.LocalProtocolError, httpcore.LocalProtocolError, BadlyPacked)
-HEADERS = [(b"Accept-Encoding", ACCEPTED.encode()), (b"User-Agent", b"moengage-personalize")]
+Kind = Literal["busy", "timeout", "connection", "stale", "protocol", "limit"]
 
 
-def raw_headers(headers: Iterable[tuple[str, str]]) -> Headers:
-    """The headers of a request as UTF-8, because httpx would refuse what is not ASCII."""
-    return [(name.encode(), value.encode()) for name, value in headers]
+class ExchangeError(Exception):
+    """The one kind of exception that a transport turns into a value; all others are not I/O's, and go through."""
+
+    def __init__(self, kind: Kind, text: str) -> None:
+        super().__init__(text)
+        self.kind: Kind = kind
+
+    def outcome(self, peer: object) -> TransportError:
+        """The value, which names who was asked, and holds no frame that the exception has passed."""
+        link: BaseException | None = self
+        while link is not None:
+            link.__traceback__ = link.__context__ = None
+            link = link.__cause__
+        self.args = (f"{self} ({peer})",)
+        return TransportError(self.kind, self)
 
 
-def outgoing(dialogue: Dialogue, send: Request, where: Target, between: Proxy | None) -> bytes:
-    """The bytes of a request."""
-    head = _head(send.method, where, between, tuple(send.headers.items()))
-    dialogue.begins()
-    return b"%bContent-Length: %d\r\n\r\n%b" % (head, len(send.body), send.body)
+class DecodingError(ExchangeError):
+    """The body is not coded as Content-Encoding says."""
 
 
-@lru_cache(maxsize=64)
-def _head(method: str, where: Target, between: Proxy | None, headers: tuple[tuple[str, str], ...]) -> bytes:
-    """What each request of a client has in common; a proxy that makes no tunnel is told the whole URL."""
-    named = [(b"Host", where.authority), *HEADERS, *raw_headers(headers)]
-    if between is None or where.tls:
-        return written(method, where.path, named)
-    return written(method, b"http://" + where.authority + where.path, [*named, *between.headers])
+def words(error: BaseException) -> str:
+    """What may be repeated of an exception that is not ours."""
+    return str(error) if isinstance(error, OSError) and error.errno is not None else type(error).__name__
 
 
-def asking_tunnel(dialogue: Dialogue, where: Target, between: Proxy) -> bytes:
-    """The bytes that ask a proxy for a tunnel."""
-    to = tunnel(where)
-    dialogue.begins(tunnel=True)
-    return written("CONNECT", to, [(b"Host", to), *between.headers]) + b"\r\n"
+class Deadline:
+    """So many seconds from now."""
 
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
+        self.at = monotonic() + seconds
 
-def written(method: str, target: bytes, headers: Headers) -> bytes:
-    """The first line of a request, and its headers."""
-    lines = [b"%b %b HTTP/1.1\r\n" % (method.encode(), target), *(b"%b: %b\r\n" % header for header in headers)]
-    head = b"".join(lines)
-    if len(head.splitlines()) != len(lines):
-        raise httpcore.LocalProtocolError("expected headers without line breaks, got one with some")
-    return head
+    def remaining(self) -> float:
+        """Seconds that are left, from 0; never more than there were, should the clock be set back (freezegun)."""
+        return max(0.0, min(self.at - monotonic(), self.seconds))
 
-
-def answer(status: int, headers: Iterable[tuple[bytes, bytes]], content: Content) -> Response:
-    """The answer, unpacked."""
-    read: dict[str, str] = {}
-    for name, value in headers:
-        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        read[key] = f"{read[key]}, {text}" if key in read else text
-    return Response(status, read, content.unpack(read))
-
-
-def no_answer(error: Exception, deadline: Deadline) -> TransportError:
-    """Why no answer came."""
-    if isinstance(error, TIMEOUTS):
-        return TransportError("timeout", error)
-    if isinstance(error, TooLarge):
-        return TransportError("limit", error)
-    if isinstance(error, PROTOCOL):
-        return TransportError("protocol", error)
-    return TransportError("stale" if deadline.stale else "connection", error)
+    def left(self, step: str, parts: int = 1) -> float:
+        """Seconds that are left for one of so many equal parts of a step; raise ExchangeError if there are none."""
+        if not (left := self.remaining()):
+            raise ExchangeError("timeout", f"the deadline passed while {step}")
+        return left / parts

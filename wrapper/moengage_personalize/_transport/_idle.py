@@ -1,6 +1,7 @@
-"""The idle connections to one origin; the one that was used last serves first.
+"""The idle connections of a transport, by origin; the one that was used last serves first.
 
-Law of this module: it may be called from several threads at once, and holds no lock.
+Several threads may use a pool at once. It holds no lock: each step on a deque or a dict is atomic, and a lock that was
+made before gevent patches threading, or held at a fork, would stop everybody.
 """
 
 from __future__ import annotations
@@ -11,28 +12,22 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
 
+from .._messages import TransportError
+from ._exchange import ExchangeError
+from ._origin import Origin, Proxy, split_url
+from ._parser import HTTP11Connection, PoolGeneration
+
+MAX_CONNECTIONS = 100  # of one transport, in one process or event loop
+
 
 class Keepable(Protocol):
-    """A connection, blocking or awaited."""
+    """A connection, blocking or awaited; `has_come` tells whether anything came since its last response."""
 
-    @property
-    def clean(self) -> bool:
-        """Whether it may serve another request, as far as this side of it knows."""
-        ...
+    http: HTTP11Connection
 
-    @property
-    def usable(self) -> bool:
-        """Whether it is clean, not too old, and nothing has come since its answer, not even its end."""
-        ...
+    def has_come(self) -> bool: ...
 
-    @property
-    def expired(self) -> bool:
-        """Whether it has lain idle for too long."""
-        ...
-
-    def close(self) -> None:
-        """Close it at once."""
-        ...
+    def close(self) -> None: ...
 
 
 C = TypeVar("C", bound=Keepable)
@@ -47,38 +42,72 @@ def readable(descriptor: int) -> Callable[[], bool]:
     return lambda: bool(poller.poll(0))
 
 
-class Idle(Generic[C]):
-    """Those that are kept."""
+class IdlePool(Generic[C]):
+    """The connections to one origin that are kept."""
 
-    def __init__(self) -> None:
+    def __init__(self, origin: Origin, proxy: Proxy | None) -> None:
+        self.origin = origin
+        self.proxy = proxy
         self._kept: deque[C] = deque()
         self._closed = False
 
     def __len__(self) -> int:
         return len(self._kept)
 
-    def take(self) -> C | None:
-        """One that is usable, or None."""
+    def acquire(self) -> C | None:
+        """One that may serve another request, or None."""
         with suppress(IndexError):  # none is left
-            while not (connection := self._kept.pop()).usable:
+            while True:
+                connection = self._kept.pop()
+                if connection.http.reusable and not connection.http.expired and not connection.has_come():
+                    return connection
                 connection.close()
-            return connection
         return None
 
-    def give(self, connection: C) -> None:
-        """Take a connection back after its answer, and let go of those that have lain idle for too long."""
-        if connection.clean and not self._closed:
+    def release(self, connection: C) -> None:
+        """Take a connection back after its response, and let go of those that have expired."""
+        if connection.http.reusable and not self._closed:
             self._kept.append(connection)
             if self._closed:  # meanwhile, by another thread
                 self.close()
         else:
             connection.close()
         with suppress(IndexError):  # another thread was faster
-            while self._kept[0].expired:
+            while self._kept and self._kept[0].http.expired:
                 self._kept.popleft().close()
 
     def close(self) -> None:
-        """Close them; one that is in use is closed when it is given back."""
+        """Close them; one that is in use is closed when it is released."""
         self._closed = True
-        while self._kept:
-            self._kept.pop().close()
+        with suppress(IndexError):
+            while self._kept:
+                self._kept.pop().close()
+
+
+class Pools(Generic[C]):
+    """The idle connections to all origins of one transport, in one process or event loop."""
+
+    def __init__(self, proxy_of: Callable[[Origin], Proxy | None]) -> None:
+        self.generation = PoolGeneration()
+        self.by_origin: dict[Origin, IdlePool[C]] = {}
+        self._proxy_of = proxy_of
+
+    def pool(self, url: str) -> IdlePool[C]:
+        """The pool of a URL's origin; of two threads that come here at once, one pool stays."""
+        origin, _ = split_url(url)
+        pool = self.by_origin.get(origin)
+        if pool is None:
+            pool = self.by_origin.setdefault(origin, IdlePool(origin, self._proxy_of(origin)))
+        return pool
+
+    def failed(self, url: str, error: ExchangeError) -> TransportError:
+        """A failed exchange as a value that names host and port, and the proxy if there is one."""
+        if error.kind == "stale":
+            self.generation.invalidate()
+        origin, _ = split_url(url)
+        proxy = self.by_origin[origin].proxy if origin in self.by_origin else None
+        return error.outcome(origin if proxy is None else f"{origin} through the proxy {proxy.origin}")
+
+    def close(self) -> None:
+        for pool in list(self.by_origin.values()):
+            pool.close()

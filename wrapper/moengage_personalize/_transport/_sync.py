@@ -1,174 +1,272 @@
-"""Connections whose every step ends by the deadline of the call: _dialogue over the streams of httpcore.
-
-Law of this module: nothing is read or written past the deadline, and a connection that is not clean is closed. Only
-httpcore's public interfaces are used.
-"""
+"""Connections of our own whose every step blocks no longer than the deadline of its request allows."""
 
 from __future__ import annotations
 
+import errno
+import os
+import queue
 import socket
+from collections.abc import Generator, Sequence
 from concurrent.futures import TimeoutError as LookUpTimeout
 from math import inf
+from ssl import SSLWantReadError
+from typing import cast
+from weakref import ref
 
-import httpcore
+from attrs import frozen
 
-from .._messages import Request, Response
-from . import _dns as _resolve
-from ._body import Content
-from ._deadline import Deadline, shares
-from ._exchange import answer, asking_tunnel, outgoing
-from ._idle import Idle, readable
-from ._origin import Proxy, Target, opened, proxy, ssl_context, target
-from ._parser import READ, Dialogue, Epoch
+from .._messages import Outcome, Request, Response
+from ._dns import look_up
+from ._exchange import Deadline, ExchangeError, words
+from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
+from ._origin import Origin, Proxy, proxy_for, split_url, ssl_context
+from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
+from ._threads import SideBySide
 
-PIECE = 16 * 1024  # bytes
+READ = 64 * 1024  # bytes
+PIECE = 16 * 1024  # bytes that are written at a time, and that the system takes of a request without a reader
 NEAR = 0.001  # seconds that a step may end before or after the deadline
-BACKEND: httpcore.NetworkBackend = httpcore.SyncBackend()
+EARLY = 0.1  # seconds before the deadline that no socket times out
 
 
-class Connection:
-    """One connection."""
+class SyncConnection:
+    """One connection over a blocking socket, plain or TLS."""
 
-    def __init__(self, stream: httpcore.NetworkStream, epoch: Epoch) -> None:
-        self._epoch = epoch
-        self.dialogue = Dialogue(epoch)
-        self._uses(stream)
-        self._cut = False
+    def __init__(self, connected: socket.socket, generation: PoolGeneration) -> None:
+        self._generation = generation
+        self._buffer = memoryview(bytearray(READ))
+        self._use(connected)
 
-    def _uses(self, stream: httpcore.NetworkStream) -> None:
-        self._stream = stream
-        # Its own steps would set the timeout each time, which is as expensive as to read.
-        self._socket: socket.socket = stream.get_extra_info("socket")
-        self._has_come = readable(self._socket.fileno())
-        self._seconds = inf
+    def _use(self, connected: socket.socket) -> None:
+        self.http = HTTP11Connection(self._generation)
+        self.has_come = readable(connected.fileno())
+        self._socket = connected
+        self._seconds = inf  # of the socket's timeout; setting it costs as much as reading
 
-    def exchange(self, request: bytes, content: Content, deadline: Deadline) -> None:
-        """Write a request and read until its answer is whole, in one piece where it is small."""
+    def secure(self, name: str, deadline: Deadline) -> None:
+        """Speak TLS from here on."""
+        secured = ssl_context().wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
+        self._use(secured)
+        self._within(deadline.left("connecting"))
+        secured.do_handshake()
+
+    def refuse_early_bytes(self) -> None:
+        """Raise if anything has come before a request was written: it would be taken for the response."""
+        self._within(0.0)
+        try:
+            came = self._socket.recv_into(self._buffer, READ)
+        except OSError:  # nothing has; whatever else it is, writing will say so
+            return
+        if came:
+            raise ExchangeError("protocol", "expected a server that waits for a request, got bytes before it")
+        raise self.http.connection_lost()
+
+    def send(self, request: memoryview, deadline: Deadline, *, tunnel: bool = False) -> None:
+        """Write a request."""
+        self.http.start_request(tunnel=tunnel)
         try:
             for start in range(0, len(request), PIECE):
-                self._within(deadline.left(httpcore.WriteTimeout))
+                self._within(deadline.left("writing"))
                 self._socket.sendall(request[start : start + PIECE])
         except TimeoutError as error:
-            raise httpcore.WriteTimeout(str(error)) from error
+            raise ExchangeError("timeout", "the deadline passed while writing") from error
         except OSError:
-            self._cut = True  # the server may have answered before it closed
-        while not self.dialogue.hears(self._read(deadline), content, deadline):
-            pass
+            self.http.must_close = True  # the server may have answered before it closed
 
-    def _read(self, deadline: Deadline) -> bytes:
-        self._within(deadline.left(httpcore.ReadTimeout))
+    def receive(self, deadline: Deadline) -> Response:
+        """Read until the response is whole, in one piece where it is small."""
         try:
-            return self._socket.recv(READ)
-        except TimeoutError as error:
-            raise httpcore.ReadTimeout(str(error)) from error
+            whole = False
+            while not whole:
+                # At the deadline, what has come already is still taken: it may have come while another was read.
+                self._within(deadline.remaining())
+                whole = self.http.receive_data(self._buffer[: self._socket.recv_into(self._buffer, READ)])
+        except (TimeoutError, BlockingIOError, SSLWantReadError):
+            if deadline.remaining() > EARLY:
+                raise  # not the socket's: a signal handler may raise TimeoutError, too
+            return self.http.response(ExchangeError("timeout", "the deadline passed while reading"))
         except OSError as error:
-            self.dialogue.lost(deadline)
-            raise httpcore.ReadError(str(error)) from error
+            return self.http.response(self.http.connection_lost(error))
+        except ExchangeError as error:
+            return self.http.response(error)
+        return self.http.response()
 
     def _within(self, seconds: float) -> None:
-        if abs(seconds - self._seconds) > NEAR:
+        if abs(seconds - self._seconds) > NEAR or not seconds:
             self._socket.settimeout(seconds)
             self._seconds = seconds
 
-    def secure(self, host: str, deadline: Deadline) -> None:
-        """Speak TLS from here on, with whoever is behind a tunnel."""
-        self._uses(self._stream.start_tls(ssl_context(), host, deadline.left(httpcore.ConnectTimeout)))
-        self.dialogue = Dialogue(self._epoch)
-
-    @property
-    def clean(self) -> bool:
-        return self.dialogue.clean and not self._cut
-
-    @property
-    def expired(self) -> bool:
-        return self.dialogue.expired
-
-    @property
-    def usable(self) -> bool:
-        return self.clean and not self.expired and not self._has_come()
-
     def close(self) -> None:
-        self._stream.close()
+        """Close it at once."""
+        self._socket.close()
 
 
-def connect(where: Target, between: Proxy | None, epoch: Epoch, deadline: Deadline) -> Connection:
+def connect(pool: IdlePool[SyncConnection], generation: PoolGeneration, deadline: Deadline) -> SyncConnection:
     """A new connection, through a proxy if there is one."""
-    first = where if between is None else between
-    if where.tls and first is not where and first.tls:  # httpcore's TLS within TLS keeps no deadline and hides surplus
-        raise httpcore.UnsupportedProtocol("expected an http proxy for an https API, got an https one")
-    connection = Connection(_reach(first.host, first.port, deadline), epoch)
+    origin, proxy = pool.origin, pool.proxy
+    first = origin if proxy is None else proxy.origin
     try:
-        if first is not where and first.tls:
-            connection.secure(first.host, deadline)
-        if between is not None and where.tls:
-            dialogue = connection.dialogue
-            request = asking_tunnel(dialogue, where, between)
-            connection.exchange(request, Content(), deadline)
-            opened(dialogue.status)
-        if where.tls:
-            connection.secure(where.host, deadline)
-    except BaseException:
-        connection.close()
-        raise
+        connection = SyncConnection(_connect_tcp(first, deadline), generation)
+        try:
+            if first.tls:
+                connection.secure(first.server_name, deadline)
+            if proxy is not None and origin.tls:
+                connection.send(connect_request(origin, proxy), deadline, tunnel=True)
+                proxy.check(connection.receive(deadline))
+                connection.secure(origin.server_name, deadline)
+            connection.refuse_early_bytes()
+        except BaseException:
+            connection.close()
+            raise
+    except (TimeoutError, LookUpTimeout) as error:
+        raise ExchangeError("timeout", "the deadline passed while connecting") from error
+    except OSError as error:
+        raise ExchangeError("connection", words(error)) from error
     return connection
 
 
-def _reach(host: str, port: int, deadline: Deadline) -> httpcore.NetworkStream:
-    try:
-        addresses = _resolve.look_up(host).result(deadline.left(httpcore.ConnectTimeout))
-    except LookUpTimeout as error:
-        raise httpcore.ConnectTimeout("looking the host up") from error
-    except OSError as error:
-        raise httpcore.ConnectError(str(error)) from error
-    failure: Exception = httpcore.ConnectError("the host has no address")
-    for address, share in shares(addresses, deadline):
+def _connect_tcp(origin: Origin, deadline: Deadline) -> socket.socket:
+    addresses = look_up(origin.host).result(deadline.left("connecting"))
+    failed: OSError = OSError(errno.EADDRNOTAVAIL, "the host has no address")
+    for position, address in enumerate(addresses):
         try:
-            return BACKEND.connect_tcp(address, port, share)
-        except (httpcore.ConnectError, httpcore.ConnectTimeout) as error:
-            failure = error
-    raise failure
+            share = deadline.left("connecting", len(addresses) - position)  # so that dead ones leave time for the next
+            connected = socket.create_connection((address, origin.port), share)
+        except OSError as error:
+            failed = error
+        else:
+            connected.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            return connected
+    raise failed
 
 
-class Pool:
-    """The connections to one origin."""
-
-    def __init__(self, where: Target, epoch: Epoch) -> None:
-        self.idle: Idle[Connection] = Idle()
-        self._proxy = proxy(where)
-        self._epoch = epoch
-
-    def exchange(self, where: Target, send: Request, deadline: Deadline) -> Response:
-        """Send one request and take its answer."""
-        connection = self.idle.take() or connect(where, self._proxy, self._epoch, deadline)
-        content, dialogue = Content(), connection.dialogue
-        try:
-            connection.exchange(outgoing(dialogue, send, where, self._proxy), content, deadline)
-            status, headers = dialogue.status, dialogue.headers
-        finally:
-            self.idle.give(connection)
-        return answer(status, headers, content)
+def blocking_proxy(origin: Origin) -> Proxy | None:
+    """As proxy_for, but for TLS within TLS, which the blocking sockets of the standard library cannot speak."""
+    proxy = proxy_for(origin)
+    if proxy is not None and proxy.origin.tls and origin.tls:
+        raise ExchangeError("connection", "expected an http proxy for an https API, got an https one")
+    return proxy
 
 
-class Connections:
-    """All connections of our own in one process; a pool for each origin."""
+class Slot:
+    """The right to use one connection; one that an interrupt lets fall between two steps goes back by itself."""
+
+    def __init__(self, home: queue.SimpleQueue[Slot]) -> None:
+        self._home = ref(home)
+
+    def __del__(self) -> None:
+        home = self._home()
+        if home is not None:
+            home.put(Slot(home))
+
+
+@frozen
+class _ProcessState:
+    """What a transport has in one process: a child that wrote on its parent's connections would mix up the answers."""
+
+    process: int
+    slots: queue.SimpleQueue[Slot]  # a semaphore takes ten times as long, and loses what an interrupt lets fall
+    pools: Pools[SyncConnection]
+
+
+class PooledTransport:
+    """Performs requests over connections of its own, which threads share; a forked child has others."""
 
     def __init__(self) -> None:
-        self._epoch = Epoch()
-        self._pools: dict[tuple[bool, bytes], Pool] = {}
+        self._abandoned: list[_ProcessState] = []
+        self._made = self._make()
 
-    def exchange(self, send: Request, deadline: Deadline) -> Response:
-        """Send one request and take its answer."""
-        where = target(send.url)
-        origin = (where.tls, where.authority)
-        pool = self._pools.get(origin)
-        if pool is None:  # of two threads that come here at once, one pool stays
-            pool = self._pools.setdefault(origin, Pool(where, self._epoch))
-        return pool.exchange(where, send, deadline)
+    def __repr__(self) -> str:
+        return "PooledTransport()"
 
-    def renew(self) -> None:
-        """Let no connection that exists now serve another request."""
-        self._epoch.renew()
+    def _make(self) -> _ProcessState:
+        slots: queue.SimpleQueue[Slot] = queue.SimpleQueue()  # gevent puts another into the module
+        for _ in range(MAX_CONNECTIONS):
+            slots.put(Slot(slots))
+        return _ProcessState(os.getpid(), slots, Pools(blocking_proxy))
+
+    def _state(self) -> _ProcessState:
+        made = self._made
+        # Not by register_at_fork, because uWSGI forks without a word to Python. And what was made before gevent
+        # patched the queue would block its hub, sockets included.
+        if made.process != os.getpid() or type(made.slots) is not queue.SimpleQueue:
+            self._abandoned.append(made)  # kept, because closing would speak on the parent's connections
+            made = self._made = self._make()
+        return made
+
+    def perform(self, request: Request, deadline: Deadline | None = None) -> Outcome:
+        """Perform one request; it ends by `request.timeout` seconds from now, or by an earlier deadline."""
+        deadline = deadline or Deadline(request.timeout)
+        state = self._state()
+        try:
+            slot = state.slots.get(timeout=deadline.remaining())
+        except queue.Empty:
+            return state.pools.failed(request.url, ExchangeError("busy", "all connections are in use"))
+        try:
+            pool = state.pools.pool(request.url)
+            connection = pool.acquire() or connect(pool, state.pools.generation, deadline)
+            try:
+                connection.send(request_bytes(request, pool.proxy), deadline)
+                return connection.receive(deadline)
+            finally:
+                pool.release(connection)
+        except ExchangeError as error:
+            return state.pools.failed(request.url, error)
+        finally:
+            state.slots.put(slot)
+
+    def perform_all(self, requests: Sequence[Request]) -> list[Outcome]:
+        """Perform several requests of one call side by side.
+
+        Those for which there is an idle connection are written, all of them, and then read in turn, in the calling
+        thread: the server works on them at the same time, and no thread has to be started. Threads perform the others.
+        """
+        state = self._state()
+        outcomes: list[Outcome | None] = [None] * len(requests)
+        own = {at: steps for at, request in enumerate(requests) if (steps := _on_idle_connection(state, request))}
+        rest = [at for at in range(len(requests)) if at not in own]
+        with SideBySide(self.perform, [requests[at] for at in rest]) as others:
+            try:
+                for _ in ("write", "read"):
+                    for at, steps in own.items():
+                        try:
+                            outcomes[at] = outcomes[at] or next(steps)
+                        except ExchangeError as error:
+                            outcomes[at] = state.pools.failed(requests[at].url, error)
+            finally:
+                for steps in own.values():
+                    steps.close()
+            for at, outcome in zip(rest, others.results(), strict=True):
+                outcomes[at] = outcome
+        return cast(list[Outcome], outcomes)
 
     def close(self) -> None:
-        for pool in list(self._pools.values()):
-            pool.idle.close()
+        """Close the connections; one that is in use is closed after its response."""
+        self._state().pools.close()
+
+
+def _on_idle_connection(state: _ProcessState, request: Request) -> Generator[Response | None] | None:
+    """What writes a request, and then reads its response; None without an idle connection that takes it at once."""
+    pool = state.pools.by_origin.get(split_url(request.url)[0])
+    if pool is None or len(request.body) > PIECE:
+        return None
+    try:
+        slot = state.slots.get_nowait()
+    except queue.Empty:
+        return None
+    connection = pool.acquire()
+    if connection is None:
+        state.slots.put(slot)
+        return None
+
+    def steps() -> Generator[Response | None]:
+        deadline = Deadline(request.timeout)
+        try:
+            connection.send(request_bytes(request, pool.proxy), deadline)
+            yield None
+            yield connection.receive(deadline)
+        finally:
+            pool.release(connection)
+            state.slots.put(slot)
+
+    return steps()

@@ -19,13 +19,13 @@ from celery import Celery, Task
 from celery.exceptions import Reject
 from celery.result import AsyncResult
 
+from .._arguments import check_seconds
 from .._client import PersonalizeClient
 from .._errors import ConfigurationError, ConnectionFailed, EventsNotAccepted, InvalidRequestError, PersonalizeError
 from .._json import is_list
 from .._operations import deliver
 from .._redact import redact_traceback
 from .._reporting import Delivery, Rejection, not_accepted, retry_pause
-from .._settings import check_seconds
 from ..events import ExperienceEvent
 
 __all__ = ["ReportTask", "report_task"]

@@ -1,6 +1,6 @@
 """What the API answers, as a pure function of a request and of what the sandbox knows.
 
-Law of this module: no I/O, no clock, nothing shared with the client. Bodies and titles are the documented ones:
+Nothing here reads a clock or shares code with the client. Bodies and titles are the documented ones:
 https://www.moengage.com/docs/api/experiences/fetch-experience (responses)
 """
 
@@ -10,11 +10,13 @@ import base64
 import binascii
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from typing import Any, cast
 from uuid import uuid4
 
 from attrs import field, frozen
+from starlette.responses import Response
 
 from . import _document
 from ._events import Received
@@ -99,7 +101,7 @@ def metadata(world: World, status: str | None) -> Reply:
 def parsed(body: bytes) -> object:
     """The JSON of a request, or the refusal of what is none."""
     try:
-        return json.loads(body.decode("utf-8"))
+        return json.loads(body.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
     except (ValueError, RecursionError):
         undecoded = "Could not decode the request body. The JSON was incorrect or not encoded as UTF-8."
         return refusal(400, "Malformed JSON", undecoded)
@@ -109,6 +111,25 @@ def invalid(problem: str) -> Reply:
     """The refusal of JSON that the document does not admit."""
     code = base64.urlsafe_b64encode(hashlib.sha256(problem.encode(errors="replace")).digest())[:8].decode()
     return refusal(400, "Invalid Field Value", problem, code=code)
+
+
+def content(body: object) -> bytes:
+    """JSON in UTF-8; half a surrogate pair, which a request may hold and UTF-8 cannot, becomes a question mark."""
+    return json.dumps(body, ensure_ascii=False).encode(errors="replace")
+
+
+def response(body: object, status: int = 200) -> Response:
+    """JSON as an answer of the sandbox's own, beside the API."""
+    return Response(content(body), status, media_type="application/json")
+
+
+def _no_number(name: str) -> float:
+    raise ValueError(f"expected a number, got {name}")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if math.isfinite(number) else _no_number(text)
 
 
 def _served(world: World, request: dict[str, Any]) -> dict[str, Any]:

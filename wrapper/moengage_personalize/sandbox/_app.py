@@ -1,150 +1,200 @@
-"""The sandbox as an ASGI application, in a thread or as a process."""
+"""The sandbox as an ASGI application: the API under /v1, and what looks at it and steers it under /_sandbox."""
 
 from __future__ import annotations
 
-import json
-import socket
-import threading
-import time
-from collections.abc import Awaitable, Callable, Generator
-from contextlib import contextmanager
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-import uvicorn
+from attrs import asdict
 from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
-from ._answer import Reply, Usage, World, answer, events, metadata, refusal, refused
-from ._events import Failure, Received
-from ._experiences import DEFAULT, read
+from .._errors import ConfigurationError
+from . import _answer, _connections
+from ._answer import Reply, Usage, World
+from ._failure import Fault
+from ._page import page_routes
+from ._reading import WatchedFile, read
+from ._state import Minute, ReceivedRequest, State
 
 WORKSPACE_ID = "SANDBOX"
 API_KEY = "sandbox-key"
 RATE_LIMIT = 10_000  # requests a minute, as documented
 
+Handler = Callable[[Request, bytes], Reply]
+Endpoint = Callable[[Request], Awaitable[Response]]
+
 
 def app(
-    experiences: Path | str | None = None,
+    experiences: Mapping[str, Any] | Path | str | None = None,
     *,
     workspace_id: str = WORKSPACE_ID,
     api_key: str = API_KEY,
     rate_limit: int = RATE_LIMIT,
-) -> Starlette:
+    reload: bool = False,
+) -> Sandbox:
     """Make the local stand-in for the API, an ASGI application.
 
     Args:
-        experiences: a YAML file of experiences (the README describes it); None for the built-in examples.
+        experiences: who gets what: a YAML file, or a dict of the same shape (the guide describes it), or a short dict,
+            each key with the values that everyone gets: {"homepage-banner": {"Title": "Hello"}}. None for the built-in
+            examples.
         workspace_id: the only workspace it knows.
         api_key: the key of that workspace.
         rate_limit: requests a minute, from 0; one more answers 429.
+        reload: read the file again when it has changed; with mistakes in it, what was read before goes on.
 
     Raises:
-        ConfigurationError: the file cannot be read, or is not one of experiences.
+        ConfigurationError: the file cannot be read, or what it holds are no experiences; it names every mistake.
     """
-    world = World(read(DEFAULT if experiences is None else Path(experiences)), workspace_id, api_key)
-    minute = _Minute(rate_limit)
-    received, failure = Received(), Failure()
-
-    def answers(asked: Callable[[Request, bytes], Reply]) -> Callable[[Request], Awaitable[Response]]:
-        async def answered(request: Request) -> Response:
-            usage = minute.count()
-            failing = failure.next()
-            reply = None if failing is None else refusal(failing, "Sandbox", "Told to fail.")
-            reply = reply or refused(world, dict(request.headers), usage) or asked(request, await request.body())
-            content = json.dumps(reply.body, ensure_ascii=False)
-            return Response(content.encode(errors="replace"), reply.status, usage.headers(), "application/json")
-
-        return answered
-
-    async def shown(_: Request) -> Response:
-        return JSONResponse(received.shown())
-
-    async def fail(request: Request) -> Response:
-        failure.set(await request.json())
-        return JSONResponse({"status": failure.status, "times": failure.times})
-
-    async def gone(_: Request, __: Exception) -> Response:
-        return Response(status_code=400)  # to nobody: the client has gone within its request, as one that is killed
-
-    fetched = answers(lambda _, body: answer(world, body))
-    listed = answers(lambda request, _: metadata(world, request.query_params.get("status")))
-    reported = answers(lambda _, body: events(received, body))
-    return Starlette(
-        routes=[
-            Route("/v1/experiences/fetch", fetched, methods=["POST"]),
-            Route("/v1/experiences/metadata", listed, methods=["GET"]),
-            Route("/v1/experiences/events", reported, methods=["POST"]),
-            Route("/_sandbox/events", shown, methods=["GET"]),
-            Route("/_sandbox/fail", fail, methods=["POST"]),
-        ],
-        exception_handlers={ClientDisconnect: gone},
-    )
+    source = Path(experiences) if isinstance(experiences, str) else experiences
+    file = WatchedFile(source) if reload and isinstance(source, Path) else None
+    return Sandbox(State(World(read(source), workspace_id, api_key), Minute(rate_limit), source, file))
 
 
-class _Minute:
-    """Counts the requests of the current minute."""
+class Sandbox(Starlette):
+    """The stand-in, and what it has received so far."""
 
-    def __init__(self, limit: int) -> None:
-        self._limit = limit
-        self._minute = 0
-        self._used = 0
+    def __init__(self, state: State) -> None:
+        self._state = state
+        super().__init__(
+            routes=[
+                Route("/v1/experiences/fetch", self._answered(self._fetch), methods=["POST"]),
+                Route("/v1/experiences/metadata", self._answered(self._metadata), methods=["GET"]),
+                Route("/v1/experiences/events", self._answered(self._report), methods=["POST"]),
+                Route("/_sandbox/requests", self._show_requests, methods=["GET"]),
+                Route("/_sandbox/events", self._show_events, methods=["GET"]),
+                Route("/_sandbox/events", self._forget_events, methods=["DELETE"]),
+                Route("/_sandbox/fail", self._fail, methods=["POST"]),
+                *page_routes(state),
+            ],
+            exception_handlers={ClientDisconnect: _gone},
+        )
 
-    def count(self) -> Usage:
-        minute = int(time.time()) // 60
-        self._used = self._used + 1 if minute == self._minute else 1
-        self._minute = minute
-        return Usage(self._limit, self._used, (minute + 1) * 60)
+    @property
+    def requests(self) -> list[ReceivedRequest]:
+        """The requests to the API, oldest first; the last 10,000."""
+        return self._state.requests[:]
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The events that were accepted, each once, oldest first; "received" says how often it came."""
+        return self._state.received.listed()
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of its experiences, those that are paused or scheduled too."""
+        return [experience.key for experience in self._state.world.experiences]
+
+    @property
+    def armed(self) -> int:
+        """How many requests are still to fail."""
+        return self._state.failure.times
+
+    def fail(self, status: int | None = None, *, times: int = 1, delay: float = 0.0, drop: bool = False) -> None:
+        """Answer the next requests otherwise, as POST /_sandbox/fail does.
+
+        Args:
+            status: what they are answered with, 400 to 599; None for 500, or, with a delay, for what they deserve.
+            times: how many requests; 0 ends it.
+            delay: seconds before each answer, at most 60.
+            drop: close the connection instead of an answer.
+
+        Raises:
+            ConfigurationError: a value that cannot be.
+        """
+        given = {"times": times, "delay": delay, "drop": drop} | ({} if status is None else {"status": status})
+        problem = self._state.failure.arm(given)
+        if problem is not None:
+            raise ConfigurationError(f"expected a failure that can be armed, got {problem}")
+
+    def load(self, experiences: Mapping[str, Any] | Path | str | None) -> None:
+        """Serve these experiences from now on, in place of all others; as `app` takes them, but not read again.
+
+        Raises:
+            ConfigurationError: what `app` refuses; nothing has changed.
+        """
+        self._state.load(experiences)
+
+    def reset(self) -> None:
+        """Forget requests, events, armed failures and how much of the rate limit is used; the experiences stay."""
+        self._state.forget()
+
+    def _answered(self, handler: Handler) -> Endpoint:
+        async def endpoint(request: Request) -> Response:
+            self._state.refresh()
+            usage, fault = self._state.minute.count(), self._state.failure.next()
+            body = await request.body()
+            await _wait(fault, request)
+            reply = self._reply(fault, request, body, usage, handler)
+            parsed = _answer.parsed(body)
+            self._state.keep(
+                ReceivedRequest(
+                    method=request.method,
+                    path=request.url.path,
+                    query=request.url.query,
+                    body=None if isinstance(parsed, Reply) else parsed,
+                    status=None if reply is None else reply.status,
+                )
+            )
+            if reply is None:
+                if await _connections.drop(request):
+                    return Response()  # to nobody
+                raise ConnectionResetError("the sandbox was asked to drop this connection")
+            return Response(_answer.content(reply.body), reply.status, usage.headers(), "application/json")
+
+        return endpoint
+
+    def _reply(self, fault: Fault, request: Request, body: bytes, usage: Usage, handler: Handler) -> Reply | None:
+        if fault.drop:
+            return None
+        if fault.status is not None:
+            return _answer.refusal(fault.status, "Sandbox", "A failure was armed for this request.")
+        return _answer.refused(self._state.world, dict(request.headers), usage) or handler(request, body)
+
+    def _fetch(self, _: Request, body: bytes) -> Reply:
+        return _answer.answer(self._state.world, body)
+
+    def _metadata(self, request: Request, _: bytes) -> Reply:
+        return _answer.metadata(self._state.world, request.query_params.get("status"))
+
+    def _report(self, _: Request, body: bytes) -> Reply:
+        return _answer.events(self._state.received, body)
+
+    async def _show_requests(self, _: Request) -> Response:
+        listed = [asdict(one, recurse=False) for one in self.requests]
+        return _answer.response({"count": len(listed), "requests": listed})
+
+    async def _show_events(self, _: Request) -> Response:
+        return _answer.response(self._state.received.shown())
+
+    async def _forget_events(self, _: Request) -> Response:
+        self._state.received.clear()
+        return _answer.response(self._state.received.shown())
+
+    async def _fail(self, request: Request) -> Response:
+        wanted = _answer.parsed(await request.body())
+        if isinstance(wanted, Reply):
+            return _answer.response(wanted.body, wanted.status)
+        problem = self._state.failure.arm(wanted)
+        if problem is not None:
+            refused = _answer.invalid(problem)
+            return _answer.response(refused.body, refused.status)
+        return _answer.response(self._state.failure.shown())
 
 
-def listen(port: int, host: str = "127.0.0.1") -> socket.socket:
-    """Take a port, 0 for any that is free; OSError if it is taken."""
-    # With the protocol named, because asyncio switches Nagle's algorithm off for such a socket only, and an answer in
-    # two writes would otherwise wait 40 ms for the acknowledgement of the first.
-    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host, port))
-        listener.listen(128)
-    except OSError:
-        listener.close()
-        raise
-    return listener
+async def _wait(fault: Fault, request: Request) -> None:
+    """Wait as long as the fault says, or until the client has gone: nobody waits for an answer to nobody."""
+    if fault.delay:
+        with suppress(TimeoutError):
+            async with asyncio.timeout(fault.delay):
+                await request.receive()  # its body has been read, so that what comes now is the disconnect
 
 
-def base_url(listener: socket.socket) -> str:
-    """What a client takes as its base_url."""
-    host, port = listener.getsockname()[:2]
-    return f"http://{host}:{port}/v1"
-
-
-@contextmanager
-def serve(application: Starlette | None = None, *, port: int = 0) -> Generator[str]:
-    """Serve an application in a thread, the built-in examples by default, and give its base URL.
-
-    Args:
-        application: what `app` made.
-        port: the port on 127.0.0.1, 0 for any that is free.
-    """
-    listener = listen(port)
-    server = _server(application or app(), log_level="warning")
-    thread = threading.Thread(target=server.run, args=([listener],), daemon=True)
-    thread.start()
-    try:
-        while thread.is_alive() and not server.started:
-            time.sleep(0.005)
-        yield base_url(listener)
-    finally:
-        server.should_exit = True
-        thread.join()
-        listener.close()
-
-
-def run(application: Starlette, listener: socket.socket) -> None:
-    """Serve an application in this process until it is interrupted."""
-    _server(application, log_level="info").run([listener])
-
-
-def _server(application: Starlette, log_level: str) -> uvicorn.Server:
-    return uvicorn.Server(uvicorn.Config(application, log_level=log_level, lifespan="off"))
+async def _gone(_: Request, __: Exception) -> Response:
+    return Response(status_code=400)  # to nobody: the client has gone within its request, as one that is killed

@@ -1,22 +1,22 @@
-"""Holds a request against the vendored document, as the API does.
+"""Holds a request against the API's document, as the API does.
 
-Law of this module: the document decides, not the generated models; where the API is known to accept more than its
-document admits, that is written here.
+The document is the one that the generated client was generated from, with every correction laid over it; it stands
+beside that client and is read here as data, so that no code of the client decides. Where the API is known to accept
+more than even the corrected document admits, that is written here.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Iterator
 from functools import cache
-from pathlib import Path
+from importlib.resources import files
 from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from ._schema import checker, load
+from ._schema import checker
 
-# Beside this module in a wheel, in spec/ in a checkout.
-PLACES = (Path(__file__).parent, Path(__file__).parents[3] / "spec")
 BODY = "#/paths/~1experiences~1{}/post/requestBody/content/application~1json/schema"
 FETCH = BODY.format("fetch")
 EVENTS = BODY.format("events")
@@ -24,12 +24,8 @@ EVENTS = BODY.format("events")
 
 @cache
 def document() -> dict[str, Any]:
-    """The vendored document, with the paths that it lacks from the companion."""
-    vendored, companion = (
-        load(next(place / name for place in PLACES if (place / name).is_file()))
-        for name in ("personalize-experience.yaml", "companion.yaml")
-    )
-    return {**vendored, "paths": {**companion["paths"], **vendored["paths"]}}
+    """The corrected document, from beside the generated client."""
+    return cast(dict[str, Any], json.loads((files("moengage_personalize_api") / "openapi.json").read_text("utf-8")))
 
 
 def problem(body: object, schema: str = FETCH) -> str | None:
@@ -38,7 +34,9 @@ def problem(body: object, schema: str = FETCH) -> str | None:
     error = next(errors, None)
     if error is None:
         return None
-    field = ".".join(map(str, error.path)) or "payload"
+    if error.context:  # of several that it may be, the API names the one that its document has
+        error = error.context[0]
+    field = ".".join(map(str, error.absolute_path)) or "payload"
     if error.validator == "enum":
         values = cast(list[str], error.validator_value)
         start = values.index("Sunday") if "Sunday" in values else 0  # the API counts weekdays from Sunday
@@ -54,8 +52,5 @@ def _misfits(schema: str) -> Callable[[object], Iterator[ValidationError]]:
 
 
 def _tolerated(error: ValidationError) -> bool:
-    place = list(error.path)
-    # Declared string, and an object in every published example of it.
-    is_identifiers = place == ["identifiers", "user_identifiers"] and isinstance(error.instance, dict)
     # "If more than 25 are provided, the API returns the first 25 experiences."
-    return is_identifiers or (place == ["experience_key"] and error.validator == "maxItems")
+    return list(error.path) == ["experience_key"] and error.validator == "maxItems"

@@ -1,13 +1,12 @@
-"""What the sandbox has been told of impressions and clicks, and what it answers.
+"""The impressions and clicks that the sandbox has accepted.
 
-Law of this module: as the API is known to be: a whole request is refused for one bad element, and an event that comes
-twice counts once. https://www.moengage.com/docs/api/experiences/track-experience-events
+As the API is known to be: a whole request is refused for one bad element, and an event that comes twice counts once.
+https://www.moengage.com/docs/api/experiences/track-experience-events
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
 from typing import Any, cast
 
 from attrs import Factory, define
@@ -34,26 +33,16 @@ class Received:
                 self.events.setdefault(action["moe_event_uuid"], {**user, **action})
         return None
 
+    def clear(self) -> None:
+        """Forget them all."""
+        self.events.clear()
+        self.times.clear()
+
+    def listed(self) -> list[dict[str, Any]]:
+        """Each event once, with how often it was received."""
+        return [{**event, "received": self.times[uuid]} for uuid, event in list(self.events.items())]
+
     def shown(self) -> dict[str, Any]:
         """All of it, as GET /_sandbox/events gives it."""
-        events = [{**event, "received": self.times[uuid]} for uuid, event in self.events.items()]
+        events = self.listed()
         return {"count": len(events), "duplicates": self.times.total() - len(events), "events": events}
-
-
-@define
-class Failure:
-    """What the next requests are answered with instead; set by POST /_sandbox/fail."""
-
-    status: int = 0
-    times: int = 0
-
-    def set(self, wanted: Mapping[str, Any]) -> None:
-        """{"status": 503, "times": 2}; times 0 ends it."""
-        self.status, self.times = int(wanted.get("status", 500)), int(wanted.get("times", 1))
-
-    def next(self) -> int | None:
-        """The status to fail with, if this request is one of those."""
-        if self.times <= 0:
-            return None
-        self.times -= 1
-        return self.status

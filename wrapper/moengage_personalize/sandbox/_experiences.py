@@ -1,58 +1,17 @@
-"""The experiences that the sandbox serves: read from YAML, checked, and matched against a request.
+"""The experiences that the sandbox serves, and who gets which.
 
-Law of this module: who gets what depends on the request and on nothing else, so that a test can rely on it.
+That depends on the request and on nothing else, so that a test can rely on it.
 """
 
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 from attrs import frozen
-from ruamel.yaml.error import YAMLError
-
-from .._errors import ConfigurationError
-from ._schema import checker, load
-
-DEFAULT = Path(__file__).with_name("experiences.yaml")
-
-_TEXT = {"type": "string", "minLength": 1}
-_DAYS = ["Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"]
-_HOUR = "([01]?[0-9]|2[0-3])"
-_HOURS = {"type": ["integer", "string"], "minimum": 0, "maximum": 23, "pattern": f"^{_HOUR}(-{_HOUR})?$"}
-
-
-def _closed(required: list[str], **properties: Any) -> dict[str, Any]:
-    return {"type": "object", "required": required, "properties": properties, "additionalProperties": False}
-
-
-def _some(item: Any) -> dict[str, Any]:
-    return {"type": "array", "items": item, "minItems": 1}
-
-
-_VARIABLE = _closed(["value"], value={}, data_type=_TEXT)
-_VARIATION = _closed(
-    ["id", "payload"],
-    id=_TEXT,
-    weight={"type": "number", "exclusiveMinimum": 0},
-    payload={"type": "object", "additionalProperties": _VARIABLE},
-)
-_WHEN = _closed(
-    [], customer_id=_some(_TEXT), day=_some({"enum": _DAYS}), hour=_some(_HOURS), attributes={"type": "object"}
-)
-_AUDIENCE = _closed(["id", "name", "variations"], id=_TEXT, name=_TEXT, when=_WHEN, variations=_some(_VARIATION))
-_EXPERIENCE = _closed(
-    ["key", "name", "audiences"],
-    key=_TEXT,
-    name=_TEXT,
-    campaign=_TEXT,
-    status={"enum": ["Active", "Paused", "Scheduled"]},
-    audiences=_some(_AUDIENCE),
-)
-SCHEMA = _closed(["experiences"], experiences={"type": "array", "items": _EXPERIENCE})
 
 
 @frozen
@@ -73,15 +32,23 @@ class When:
 
     def holds(self, request: Mapping[str, Any], customer_id: str) -> bool:
         """Whether a request body meets every rule."""
-        return (
-            (not self.customer_id or customer_id in self.customer_id)
-            and (not self.day or request.get("DAY_OF_THE_WEEK") in self.day)
-            and (not self.hour or request.get("TIME_OF_THE_DAY") in set(self._hours()))
-            and all(
-                name in request and request[name] in (wanted if isinstance(wanted, list) else [wanted])
-                for name, wanted in self.attributes.items()
-            )
-        )
+        return next(self.misses(request, customer_id), None) is None
+
+    def misses(self, request: Mapping[str, Any], customer_id: str) -> Iterator[str]:
+        """The rules that a request body does not meet, in words."""
+        if self.customer_id and customer_id not in self.customer_id:
+            yield f"customer_id is {customer_id!r}, not one of {', '.join(self.customer_id)}"
+        day, hour = request.get("DAY_OF_THE_WEEK"), request.get("TIME_OF_THE_DAY")
+        if self.day and day not in self.day:
+            yield f"day is {day or 'not given'}, not one of {', '.join(self.day)}"
+        if self.hour and hour not in set(self._hours()):
+            yield f"hour is {hour or 'not given'}, not one of {', '.join(map(str, self.hour))}"
+        for name, wanted in self.attributes.items():
+            if name not in request:
+                yield f"{name} is not given, but wanted: {json.dumps(wanted, ensure_ascii=False)}"
+            elif request[name] not in (wanted if isinstance(wanted, list) else [wanted]):
+                shown = json.dumps(request[name], ensure_ascii=False)
+                yield f"{name} is {shown}, but wanted: {json.dumps(wanted, ensure_ascii=False)}"
 
     def _hours(self) -> Iterator[str]:
         for given in self.hour:
@@ -137,26 +104,3 @@ class Experience:
             "experience_type": "API based Experience",
         }
         return {"payload": variation.payload, "experience_context": context}
-
-
-def read(path: Path) -> tuple[Experience, ...]:
-    """The experiences of a YAML file; raise ConfigurationError that names the place of what is wrong."""
-    try:
-        given: Any = load(path)
-    except (OSError, UnicodeDecodeError, YAMLError) as error:
-        raise ConfigurationError(f"expected a readable YAML file of experiences, got {path}: {error}") from error
-    misfit = next(checker(SCHEMA)(given), None)
-    if misfit is not None:
-        raise ConfigurationError(f"expected experiences in {path}, got at {misfit.json_path}: {misfit.message}")
-    return tuple(_experience(one) for one in given["experiences"])
-
-
-def _experience(given: dict[str, Any]) -> Experience:
-    audiences: Any = [_audience(one) for one in given["audiences"]]
-    return Experience(**(given | {"audiences": audiences}))
-
-
-def _audience(given: dict[str, Any]) -> Audience:
-    variations = [Variation(**one) for one in given["variations"]]
-    parts: Any = {"variations": variations, "when": When(**given.get("when", {}))}
-    return Audience(**(given | parts))
