@@ -53,7 +53,18 @@ METADATA_STATUS = json_name(api.ExperienceMetadata(status=""))
 # In the order of the values, which tell them apart.
 _ERROR = api.ErrorResponse(title="1", description="2", code="3").to_dict()
 TITLE, DESCRIPTION, CODE = sorted(_ERROR, key=_ERROR.__getitem__)
-_CLICK = api.EventAttributes("", "", "", "", "", "", b_id="the element").to_dict()
+# Of an action, because not every edition of the document has it among the attributes of one, too.
+_ATTRIBUTES = api.EventAttributes(
+    cid="", experience="", moe_locale_id="", moe_variation_id="", audience_name="", audience_id=""
+)
+_CLICK = api.EventAction(
+    action="MOE_PERSONALIZATION_MESSAGE_CLICKED",
+    moe_event_uuid="",
+    event_time=0,
+    platform="",
+    attributes=_ATTRIBUTES,
+    b_id="the element",
+).to_dict()
 ELEMENT = next(name for name, value in _CLICK.items() if value == "the element")
 # What a fetch request is made of itself, and no in-session attribute may be named like.
 FETCH_FIELDS = frozenset(
