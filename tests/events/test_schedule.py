@@ -190,7 +190,7 @@ def test_what_failed_is_sent_before_what_was_put_later() -> None:
 
 @pytest.mark.parametrize("status", [401, 404, 412, 414, 429, 500, 503])
 def test_no_other_status_is_a_refusal_of_the_events(status: int) -> None:
-    world = World()
+    world = World(batch=4)
     made = world.put(4)
     world.step(failing(APIError(str(status), status=status)))
     assert (world.stats.queued, world.stats.dropped) == (4, {})
