@@ -238,6 +238,7 @@ def test_an_error_for_a_mix_of_failures_is_retryable_and_carries_each(retryable_
     assert sorted(map(type, caught.value.errors), key=str) == [BadRequest, ServerError]
     assert caught.value.events == tuple(event for event in made if event in whole or event is refused)
     assert caught.value.__cause__ is caught.value.errors[0]
+    assert str(caught.value).endswith(f"101 rejected: {caught.value.errors[0]}")
     assert str(len(caught.value.events)) == "101"
 
 

@@ -87,6 +87,14 @@ def test_flush_sends_what_there_is_now(face: Face, url: str) -> None:
     assert face.run(reporter.close())
 
 
+def test_a_flush_of_nothing_starts_no_thread(url: str) -> None:
+    with PersonalizeClient(**CREDENTIALS, base_url=url) as client:
+        reporter = client.reporter()
+        assert reporter.flush()
+        assert reporter._thread is None
+        assert reporter.close()
+
+
 def test_flush_and_close_are_bounded_and_say_so(face: Face) -> None:
     dropped: list[str] = []
     with serving(hangs) as server:

@@ -179,6 +179,35 @@ def test_a_flush_sends_what_there_is_once_even_in_a_pause() -> None:
     assert world.time - started <= 2.0
 
 
+def test_what_failed_is_sent_before_what_was_put_later() -> None:
+    world = World(batch=2)
+    first = world.put(2)
+    world.step(failing(DOWN))
+    later = world.put(2)
+    world.until(lambda: world.outbox.empty)
+    assert world.sent == [first, first, later]
+
+
+@pytest.mark.parametrize("status", [401, 404, 412, 414, 429, 500, 503])
+def test_no_other_status_is_a_refusal_of_the_events(status: int) -> None:
+    world = World(batch=4)
+    made = world.put(4)
+    world.step(failing(APIError(str(status), status=status)))
+    assert (world.stats.queued, world.stats.dropped) == (4, {})
+    world.until(lambda: world.outbox.empty)
+    assert world.sent == [made, made]
+
+
+def test_at_the_close_a_report_has_only_what_is_left_of_its_time() -> None:
+    world = World()
+    world.put(100)
+    world.schedule.closing = Span(world.time, 3.0)
+    world.time += 2.0
+    step = world.step()
+    assert isinstance(step, Report)
+    assert step.timeout == 1.0
+
+
 def test_a_success_ends_the_growth_of_pauses() -> None:
     world = World()
     world.put(100)

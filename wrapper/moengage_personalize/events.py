@@ -94,9 +94,9 @@ class ExperienceEvent:
 
     @classmethod
     @redact_traceback
-    def from_json(cls, given: str | bytes) -> ExperienceEvent:
+    def from_json(cls, text: str | bytes) -> ExperienceEvent:
         """Bring an event back from what `to_json` gave; raise InvalidRequestError for anything else."""
-        fields = _json.read_object(given, "an event")
+        fields = _json.read_object(text, "an event")
         return cls(
             action=fields.get("action", ""),
             uuid=fields.get("moe_event_uuid", ""),
@@ -182,28 +182,28 @@ def _seconds(at: object) -> int:
     return int(utc("at", at).timestamp())
 
 
-def _uuid_text(given: object) -> str:
+def _uuid_text(value: object) -> str:
     """A caller's UUID as text; what is neither becomes an empty one, which the event refuses."""
-    return str(given) if type(given) is UUID else plain_text(given) or ""
+    return str(value) if type(value) is UUID else plain_text(value) or ""
 
 
-def _context(given: object) -> ExperienceContext:
-    return ExperienceContext(_json.copy(check_mapping("the context", given), "the context"))
+def _context(value: object) -> ExperienceContext:
+    return ExperienceContext(_json.copy(check_mapping("the context", value), "the context"))
 
 
-def _user_attributes(given: object) -> dict[str, Any] | None:
-    if given is None:
+def _user_attributes(value: object) -> dict[str, Any] | None:
+    if value is None:
         return None
-    attributes: dict[str, Any] = _json.copy(check_mapping("user_attributes", given), "user_attributes")
+    attributes: dict[str, Any] = _json.copy(check_mapping("user_attributes", value), "user_attributes")
     return attributes
 
 
-def _is_whole(given: object) -> TypeGuard[int]:
-    return isinstance(plain_number(given), int)
+def _is_whole(value: object) -> TypeGuard[int]:
+    return isinstance(plain_number(value), int)
 
 
-def _is_uuid4(given: object) -> bool:
+def _is_uuid4(value: object) -> bool:
     try:
-        return isinstance(given, str) and str(UUID(given)) == given and UUID(given).version == 4
+        return isinstance(value, str) and str(UUID(value)) == value and UUID(value).version == 4
     except ValueError:
         return False

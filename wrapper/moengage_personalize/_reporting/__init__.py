@@ -5,7 +5,7 @@ The states of an event that was put:
     put ──▶ queued ──▶ in flight ──▶ sent           the API accepted it
               ▲            │
               └────────────┤                        failed in a way that may pass: queued again, before all others
-                           └──────▶ dropped         with a reason, counted, and told to `on_drop`
+                           └──────▶ dropped         with a reason, counted, and handed to `on_drop`
 
     At any moment: created + recovered = sent + dropped + queued (in flight included) + spooled
 

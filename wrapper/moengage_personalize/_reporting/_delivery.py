@@ -52,7 +52,7 @@ class Rejection:
 
 
 class Delivery:
-    """Says which requests to send next, is told how they ended, and keeps what was rejected.
+    """Says which requests to send next, takes how each of them ended, and keeps what was rejected.
 
     Raises:
         InvalidRequestError: something else than events.

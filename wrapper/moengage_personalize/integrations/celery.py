@@ -154,7 +154,7 @@ def report_task(
 
 @define
 class Undelivered:
-    """What of a task's events was not accepted, as it came: texts, of which some may be no events, and why."""
+    """What of a task's events was not accepted: the texts of before, of which some may be no events, and why."""
 
     texts: list[str] = Factory(list[str])
     events: list[ExperienceEvent] = Factory(list[ExperienceEvent])
