@@ -552,6 +552,20 @@ def test_the_pauses_are_those_of_the_settings() -> None:
     assert circuit.seconds_until_allowed(START + 1_000, 0.0) == 5.0
 
 
+def test_the_first_pause_is_the_shortest() -> None:
+    circuit = Circuit(CircuitBreaker(failures=1, pause=0.01))
+    circuit.failed(START, 0.0)
+    assert circuit.seconds_until_allowed(START, 0.0) == pytest.approx(0.01)
+
+
+def test_a_probe_at_the_very_instant_of_its_turn_does_not_begin_the_outage_again() -> None:
+    circuit = Circuit(CircuitBreaker(failures=1, pause=64.0, max_pause=640.0))
+    circuit.failed(START, 0.0)
+    for instant in (64.0, 64.0 * 60):
+        assert circuit.seconds_until_allowed(START + instant, 0.0) == 0.0
+    assert circuit.seconds_until_allowed(START + 64.0 * 60, 0.0) == 96.0
+
+
 @pytest.mark.parametrize("pause", [2.0, 3.0])
 def test_no_pause_is_longer_than_the_longest(pause: float) -> None:
     circuit = Circuit(CircuitBreaker(failures=1, pause=pause, max_pause=2.0))
