@@ -68,9 +68,9 @@ class Circuit:
         register_after_fork(self)
         self.failures: deque[float] = deque(maxlen=settings.failures)
         """When the last calls of the row failed; while there is none, the circuit is closed and has nothing to do."""
-        self._row_began = 0.0
+        self._row_began: float  # with the first failure
         self._opened_at: float | None = None
-        self._retry_at = 0.0
+        self._retry_at: float  # while it is open
 
     def reset_after_fork(self) -> None:
         """Replace the lock, which another thread of the parent may hold."""
