@@ -328,7 +328,7 @@ def interrupts(*_: Any, **__: Any) -> None:
 STEPS: dict[str, tuple[Any, str]] = {
     "look-up": (socket, "getaddrinfo"),
     "connect": (socket, "create_connection"),
-    "write": (socket.socket, "sendall"),
+    "write": (socket.socket, "send"),
     "read": (socket.socket, "recv_into"),
     "headers": (_parser.ResponseParser, "on_headers_complete"),
     "body": (_parser.ResponseParser, "on_body"),

@@ -15,7 +15,7 @@ from attrs import frozen
 from .._messages import Outcome, Request, Response
 from ._dns import look_up
 from ._exchange import Deadline, ExchangeError, words
-from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
+from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readiness
 from ._origin import Origin, proxy_for, ssl_context
 from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 
@@ -42,7 +42,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._readable = readable(transport.get_extra_info("socket").fileno())
+        self._readable = readiness(transport.get_extra_info("socket").fileno())
 
     def has_come(self) -> bool:
         """Whether anything has come since the last response, read by the loop or not."""

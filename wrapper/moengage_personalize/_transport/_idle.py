@@ -18,6 +18,7 @@ from ._origin import Origin, Proxy, split_url
 from ._parser import HTTP11Connection, PoolGeneration
 
 MAX_CONNECTIONS = 100  # of one transport, in one process or event loop
+LONGEST = 2_000_000.0  # seconds that one poll can wait: 31 bits of milliseconds are 24 days
 
 
 class Keepable(Protocol):
@@ -33,13 +34,26 @@ class Keepable(Protocol):
 C = TypeVar("C", bound=Keepable)
 
 
-def readable(descriptor: int) -> Callable[[], bool]:
-    """What tells whether anything has come on a socket, its end included."""
+def readiness(descriptor: int) -> Callable[..., bool]:
+    """What waits for so many seconds until something has come on a socket, its end included, or until it takes more."""
     if not hasattr(select, "poll"):  # on Windows, where `select` takes every descriptor
-        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+
+        def selected(seconds: float = 0.0, writing: bool = False) -> bool:
+            wanted = [descriptor]
+            return any(select.select([] if writing else wanted, wanted if writing else [], [], min(seconds, LONGEST)))
+
+        return selected
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
-    return lambda: bool(poller.poll(0))
+
+    def polled(seconds: float = 0.0, writing: bool = False) -> bool:
+        waiting = poller
+        if writing:
+            waiting = select.poll()
+            waiting.register(descriptor, select.POLLOUT)
+        return bool(waiting.poll(min(seconds, LONGEST) * 1000))
+
+    return polled
 
 
 class IdlePool(Generic[C]):

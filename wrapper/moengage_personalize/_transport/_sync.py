@@ -1,4 +1,4 @@
-"""Connections of our own whose every step blocks no longer than the deadline of its request allows."""
+"""Connections of our own, on sockets that never block: what has to be waited for is waited for until the deadline."""
 
 from __future__ import annotations
 
@@ -6,10 +6,9 @@ import errno
 import os
 import queue
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import TimeoutError as LookUpTimeout
-from math import inf
-from ssl import SSLWantReadError
+from ssl import SSLWantReadError, SSLWantWriteError
 from typing import cast
 from weakref import ref
 
@@ -18,41 +17,51 @@ from attrs import frozen
 from .._messages import Outcome, Request, Response
 from ._dns import look_up
 from ._exchange import Deadline, ExchangeError, words
-from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
+from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readiness
 from ._origin import Origin, Proxy, proxy_for, split_url, ssl_context
 from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 from ._threads import SideBySide
 
 READ = 64 * 1024  # bytes
-PIECE = 16 * 1024  # bytes that are written at a time, and that the system takes of a request without a reader
-NEAR = 0.001  # seconds that a step may end before or after the deadline
-EARLY = 0.1  # seconds before the deadline that no socket times out
+PIECE = 16 * 1024  # bytes that the system takes of a request without a reader
 
 
 class SyncConnection:
-    """One connection over a blocking socket, plain or TLS."""
+    """One connection over a socket, plain or TLS."""
 
     def __init__(self, connected: socket.socket, generation: PoolGeneration) -> None:
         self._generation = generation
         self._buffer = memoryview(bytearray(READ))
+        connected.setblocking(False)
         self._use(connected)
 
     def _use(self, connected: socket.socket) -> None:
         self.http = HTTP11Connection(self._generation)
-        self.has_come = readable(connected.fileno())
         self._socket = connected
-        self._seconds = inf  # of the socket's timeout; setting it costs as much as reading
+        # What TLS has decrypted already no socket shows; by what it can do, because gevent has a class of its own.
+        self._pending: Callable[[], int] | None = getattr(connected, "pending", None)
+        self._ready = readiness(connected.fileno())
+
+    def has_come(self) -> bool:
+        """Whether anything has come since the last response."""
+        return self._ready()
 
     def secure(self, name: str, deadline: Deadline) -> None:
         """Speak TLS from here on."""
         secured = ssl_context().wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         self._use(secured)
-        self._within(deadline.left("connecting"))
-        secured.do_handshake()
+        while True:
+            writing = False
+            try:
+                return secured.do_handshake()
+            except SSLWantWriteError:
+                writing = True
+            except SSLWantReadError:
+                pass
+            self._wait(deadline, "connecting", writing=writing)
 
     def refuse_early_bytes(self) -> None:
         """Raise if anything has come before a request was written: it would be taken for the response."""
-        self._within(0.0)
         try:
             came = self._socket.recv_into(self._buffer, READ)
         except OSError:  # nothing has; whatever else it is, writing will say so
@@ -64,41 +73,60 @@ class SyncConnection:
     def send(self, request: memoryview, deadline: Deadline, *, tunnel: bool = False) -> None:
         """Write a request."""
         self.http.start_request(tunnel=tunnel)
-        try:
-            for start in range(0, len(request), PIECE):
-                self._within(deadline.left("writing"))
-                self._socket.sendall(request[start : start + PIECE])
-        except TimeoutError as error:
-            raise ExchangeError("timeout", "the deadline passed while writing") from error
-        except OSError:
-            self.http.must_close = True  # the server may have answered before it closed
+        while request:
+            deadline.left("writing")  # a reader that takes a little all the time would outlive it
+            writing = True
+            try:
+                request = request[self._socket.send(request) :]
+                continue
+            except (BlockingIOError, SSLWantWriteError):
+                pass
+            except SSLWantReadError:
+                writing = False
+            except OSError as error:
+                _check_is_io(error)
+                self.http.must_close = True  # the server may have answered before it closed
+                return
+            self._wait(deadline, "writing", writing=writing)
 
     def receive(self, deadline: Deadline) -> Response:
         """Read until the response is whole, in one piece where it is small."""
         try:
-            whole = False
-            while not whole:
-                # At the deadline, what has come already is still taken: it may have come while another was read.
-                self._within(deadline.remaining())
-                whole = self.http.receive_data(self._buffer[: self._socket.recv_into(self._buffer, READ)])
-        except (TimeoutError, BlockingIOError, SSLWantReadError):
-            if deadline.remaining() > EARLY:
-                raise  # not the socket's: a signal handler may raise TimeoutError, too
-            return self.http.response(ExchangeError("timeout", "the deadline passed while reading"))
-        except OSError as error:
-            return self.http.response(self.http.connection_lost(error))
+            while not self.http.receive_data(self._buffer[: self._read(deadline)]):
+                pass
         except ExchangeError as error:
             return self.http.response(error)
+        except OSError as error:
+            _check_is_io(error)
+            return self.http.response(self.http.connection_lost(error))
         return self.http.response()
 
-    def _within(self, seconds: float) -> None:
-        if abs(seconds - self._seconds) > NEAR or not seconds:
-            self._socket.settimeout(seconds)
-            self._seconds = seconds
+    def _read(self, deadline: Deadline) -> int:
+        wait, writing = self._pending is None or not self._pending(), False
+        while True:
+            if wait:
+                self._wait(deadline, "reading", writing=writing)
+            try:
+                return self._socket.recv_into(self._buffer, READ)
+            except (BlockingIOError, SSLWantReadError):
+                wait, writing = True, False
+            except SSLWantWriteError:  # TLS has something to say itself
+                wait = writing = True
+
+    def _wait(self, deadline: Deadline, step: str, *, writing: bool = False) -> None:
+        """Until the socket can go on. At the deadline, what has come already is still taken."""
+        if not self._ready(deadline.remaining(), writing):
+            raise ExchangeError("timeout", f"the deadline passed while {step}")
 
     def close(self) -> None:
         """Close it at once."""
         self._socket.close()
+
+
+def _check_is_io(error: OSError) -> None:
+    """Raise it again if it is not the system's: a signal handler may raise TimeoutError, too."""
+    if error.errno is None:
+        raise error
 
 
 def connect(pool: IdlePool[SyncConnection], generation: PoolGeneration, deadline: Deadline) -> SyncConnection:
