@@ -256,6 +256,24 @@ def test_a_value_that_is_not_json_costs_its_variable_and_its_field_alone(number:
     assert decoded.context == {"cid": "1"}
 
 
+def test_an_experience_that_nothing_reads_costs_itself_alone() -> None:
+    """A number of more digits than Python takes; whoever asks for its key finds no experience."""
+    good = '{"payload": {"Title": {"value": "text"}}}'
+    content = f'{{"experiences": {{"bad": {{"payload": {"9" * 5_000}}}, "good": {good}}}}}'.encode()
+    found = read(content).experiences
+    with pytest.raises(MalformedResponse, match="expected JSON in an experience, got a number of too many digits"):
+        _generated.decode("bad", found["bad"])
+    assert _generated.decode("good", found["good"])["Title"] == "text"
+
+
+@pytest.mark.parametrize("text", ["é", "\U0001f600", "ascii"])
+def test_the_text_of_an_experience_is_utf_8_or_the_answer_is_none(text: str) -> None:
+    content = json.dumps({"experiences": {"a": {"payload": {"Title": {"value": text}}}}}, ensure_ascii=False)
+    assert _generated.decode("a", read(content.encode()).experiences["a"])["Title"] == text
+    with pytest.raises(MalformedResponse, match="expected JSON, got not utf-8 at byte"):
+        read(content.replace(text, f"{text}é").encode("latin-1", "replace"))
+
+
 LIMIT, LESS = RateLimit(100, 7, None), RateLimit(100, 6, None)
 
 

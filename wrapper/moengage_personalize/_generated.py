@@ -45,6 +45,7 @@ EXPERIENCES = json_name(api.FetchExperienceResponse(experiences=api.Experiences(
 PAYLOAD = json_name(api.Experience(payload=api.Payload()))
 CONTEXT = json_name(api.Experience(experience_context=api.ExperienceContext()))
 VALUE, DATA_TYPE = json_name(api.Variable(value="")), json_name(api.Variable(data_type=""))
+_read_members = _json.reader_of_members(EXPERIENCES)
 METADATA = json_name(api.MetadataResponse(metadata=api.Metadata()))
 METADATA_EXPERIENCES = json_name(api.Metadata(experiences=[]))
 METADATA_KEY = json_name(api.ExperienceMetadata(experience_key=""))
@@ -211,7 +212,11 @@ def read_experiences(response: Response, *, strict: bool = False) -> dict[str, A
     Raises:
         PersonalizeError: the error that the answer is instead; `strict` shows the API's own description in its text.
     """
-    body, is_json = _read(response, strict)
+    _check(response, strict)
+    unread = _read_members(response.body)
+    if unread is not None:
+        return unread
+    body, is_json = _read(response)
     found = cast(dict[str, Any], body).get(EXPERIENCES, UNSET) if isinstance(body, dict) else UNSET
     if found is None:
         return {}
@@ -223,17 +228,22 @@ def read_experiences(response: Response, *, strict: bool = False) -> dict[str, A
 
 def read_json(response: Response, *, strict: bool = False) -> object:
     """The JSON of an answer with status 200; raise the error that it is instead, as `read_experiences`."""
-    return _read(response, strict)[0]
+    _check(response, strict)
+    return _read(response)[0]
 
 
-def _read(response: Response, strict: bool) -> tuple[Any, bool]:
-    """The JSON of an answer, and whether all of it is JSON; NaN, for one, is read and is none."""
+def _check(response: Response, strict: bool) -> None:
+    """Raise the error that an answer is instead of one to be read."""
     if response.status != 200:
         raise error_from_response(response, _error_body(response.body), strict=strict)
     if _json.count_values(response.body) > _json.MAX_VALUES:
         raise MalformedResponse(
             f"expected JSON of at most {_json.MAX_VALUES:,} values, got more", status=response.status
         )
+
+
+def _read(response: Response) -> tuple[Any, bool]:
+    """The JSON of an answer, and whether all of it is JSON; NaN, for one, is read and is none."""
     try:
         return _json.read(response.body)
     except ValueError as error:
@@ -254,6 +264,8 @@ def _json_parts(raw: object) -> object:
 
 def decode(key: str, raw: object) -> Experience:
     """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
+    if _json.is_unread(raw):
+        raw = _read_one(bytes(raw))
     if not _json.is_object(raw):
         raise _malformed(raw)
     variables: dict[str, tuple[Any, Any]] = {}
@@ -261,6 +273,14 @@ def decode(key: str, raw: object) -> Experience:
         variable = _object(given)
         variables[name] = (variable.get(VALUE), variable.get(DATA_TYPE))
     return Experience(key, variables, _object(raw.get(CONTEXT)))
+
+
+def _read_one(text: bytes) -> object:
+    try:
+        raw, is_json = _json.read(text)
+    except ValueError as error:
+        raise MalformedResponse(f"expected JSON in an experience, got {error}", status=200) from error
+    return raw if is_json else _json_parts(raw)
 
 
 def _object(raw: object) -> dict[str, Any]:
