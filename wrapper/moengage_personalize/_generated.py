@@ -41,6 +41,7 @@ def json_name(model: Any) -> str:
     return str(name)
 
 
+EXPERIENCE_KEY = json_name(api.FetchExperienceRequest(experience_key=[]))
 EXPERIENCES = json_name(api.FetchExperienceResponse(experiences=api.Experiences()))
 PAYLOAD = json_name(api.Experience(payload=api.Payload()))
 CONTEXT = json_name(api.Experience(experience_context=api.ExperienceContext()))
@@ -126,22 +127,16 @@ def _endpoint(settings: Settings, kwargs: Mapping[str, Any]) -> Endpoint:
     )
 
 
-def fetch_body(
-    keys: Sequence[str] | None,
+def fetch_fields(
     customer_id: str | None,
     user_identifiers: Mapping[str, Any] | str | None,
     at: datetime | None,
     ip_address: str | None,
     user_agent: str | None,
     attributes: Mapping[str, Any],
-) -> bytes:
-    """The body of a fetch for these keys, None for all; `at` is in UTC, and all values are JSON.
-
-    Raises:
-        InvalidRequestError: a lone surrogate, which UTF-8 has not, in one of the texts.
-    """
+) -> dict[str, Any]:
+    """What the body of each request of a fetch has, but for its keys; `at` is in UTC, and all values are JSON."""
     request = api.FetchExperienceRequest(
-        experience_key=UNSET if keys is None else list(keys),
         user_ip_address=UNSET if ip_address is None else ip_address,
         user_agent=UNSET if user_agent is None else user_agent,
     )
@@ -156,7 +151,17 @@ def fetch_body(
         request.time_of_the_day = check_time_of_the_day(f"{at.hour:02d}")
     if attributes:
         request.additional_properties.update(attributes)
-    fields = request.to_dict()
+    return request.to_dict()
+
+
+def fetch_body(fields: Mapping[str, Any], keys: Sequence[str] | None) -> bytes:
+    """The body of a request for these keys, None for all.
+
+    Raises:
+        InvalidRequestError: a lone surrogate, which UTF-8 has not, in one of the texts.
+    """
+    if keys is not None:
+        fields = {**fields, EXPERIENCE_KEY: keys}
     try:
         return _json.dumps_plain(fields)
     except UnicodeEncodeError:
