@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any, cast
 
 import httpx
-from attrs import field, frozen
 from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
 from moengage_personalize_api.models.event_action_action import check_event_action_action
 from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
 from moengage_personalize_api.types import UNSET
+from msgspec import Struct
 
 from . import _json
 from ._errors import InvalidRequestError, MalformedResponse
@@ -81,21 +81,22 @@ FETCH_FIELDS = frozenset(
 )
 
 
-@frozen
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One operation of one workspace: what all its requests have in common, made once a client."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.method!r}, {self.url!r})"
 
     def request(self, body: bytes, query: str = "") -> Request:
         """One request; `query` begins with its question mark."""
         return Request(self.method, f"{self.url}{query}", self.headers, body)
 
 
-@frozen
-class Endpoints:
+class Endpoints(Struct, frozen=True):
     """The operations of one workspace."""
 
     fetch: Endpoint

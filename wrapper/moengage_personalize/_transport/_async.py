@@ -10,7 +10,7 @@ from functools import partial
 from math import inf
 from typing import Any, cast
 
-from attrs import frozen
+from msgspec import Struct
 
 from .._messages import Outcome, Request, Response
 from ._dns import look_up
@@ -190,8 +190,7 @@ async def _connect_tcp(origin: Origin, make: Callable[[], AsyncConnection], dead
     raise failed
 
 
-@frozen
-class _LoopState:
+class _LoopState(Struct, frozen=True):
     """What a transport has in one event loop."""
 
     slots: asyncio.Semaphore

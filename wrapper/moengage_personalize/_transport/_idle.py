@@ -79,7 +79,7 @@ class IdlePool(Generic[C]):
         return None
 
     def release(self, connection: C) -> None:
-        """Take a connection back after its response, and let go of those that have expired."""
+        """Take a connection back after its response, and let go of the others that have expired."""
         if connection.http.reusable and not self._closed:
             self._kept.append(connection)
             if self._closed:  # meanwhile, by another thread
@@ -87,7 +87,7 @@ class IdlePool(Generic[C]):
         else:
             connection.close()
         with suppress(IndexError):  # another thread was faster
-            while self._kept and self._kept[0].http.expired:
+            while len(self._kept) > 1 and self._kept[0].http.expired:
                 self._kept.popleft().close()
 
     def close(self) -> None:

@@ -12,8 +12,8 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from time import monotonic
 
-from attrs import define
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from msgspec import Struct
 
 from .._messages import Request, Response
 from ._body import ACCEPTED, ON_THE_WIRE, BodyReader
@@ -45,8 +45,7 @@ _REASONS = {
 }
 
 
-@define
-class PoolGeneration:
+class PoolGeneration(Struct):
     """Shared by the connections of one transport; `invalidate` lets none that exists now serve another request."""
 
     number: int = 0
@@ -58,6 +57,22 @@ class PoolGeneration:
 
 class ResponseParser:
     """One response, as httptools calls it out."""
+
+    __slots__ = (
+        "_head",
+        "_informational",
+        "_received",
+        "_tunnel",
+        "body",
+        "headers",
+        "headers_complete",
+        "keep_alive",
+        "message_complete",
+        "parser",
+        "started",
+        "status",
+        "surplus",
+    )
 
     def __init__(self, tunnel: bool) -> None:
         self.status = 0

@@ -12,7 +12,7 @@ from ssl import SSLWantReadError, SSLWantWriteError
 from typing import cast
 from weakref import ref
 
-from attrs import frozen
+from msgspec import Struct
 
 from .._messages import Outcome, Request, Response
 from ._dns import look_up
@@ -188,8 +188,7 @@ class Slot:
             home.put(Slot(home))
 
 
-@frozen
-class _ProcessState:
+class _ProcessState(Struct, frozen=True):
     """What a transport has in one process: a child that wrote on its parent's connections would mix up the answers."""
 
     process: int
