@@ -14,6 +14,8 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
+from functools import partial
+from ssl import SSLWantReadError, SSLWantWriteError
 from typing import Any, cast
 
 import httpx
@@ -662,3 +664,74 @@ def test_a_deadline_too_short_for_any_answer_does_not_open_the_circuit(face: Fac
         with pytest.raises(DeadlineExceeded):
             face.fetch(client, "a", timeout=0.05)
         assert face.fetch(client, "a").value("a", "Title", "") == "title of a"
+
+
+class Scripted:
+    """A socket whose next steps raise these, as TLS does that waits for the other direction."""
+
+    def __init__(self, real: socket.socket, *raised: Exception) -> None:
+        self._real = real
+        self._raised = list(raised)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        return partial(self._step, found) if name in ("send", "recv_into") else found
+
+    def _step(self, step: Any, *arguments: Any) -> Any:
+        if self._raised:
+            raise self._raised.pop(0)
+        return step(*arguments)
+
+    def do_handshake(self) -> None:
+        self._step(lambda: None)
+
+    def pending(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    "error", [SSLWantWriteError, SSLWantReadError, BlockingIOError], ids=lambda error: error.__name__
+)
+def test_a_step_that_waits_for_either_direction_goes_on_when_it_is_there(error: type[Exception]) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(WHOLE)  # so that neither direction keeps it waiting
+        connection = SyncConnection(cast(Any, Scripted(near, error())), PoolGeneration())
+        connection.send(REQUEST, Deadline(5))
+        assert far.recv(1000) == REQUEST
+        connection._socket = cast(Any, Scripted(near, error()))
+        assert connection.receive(Deadline(5)).body == b"{}"
+
+
+@pytest.mark.parametrize("error", [SSLWantWriteError, SSLWantReadError], ids=lambda error: error.__name__)
+def test_a_handshake_that_waits_for_either_direction_goes_on(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Context:
+        def wrap_socket(self, *_: Any, **__: Any) -> Any:
+            return Scripted(near, error())
+
+    monkeypatch.setattr(_sync, "ssl_context", Context)
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(WHOLE)
+        SyncConnection(near, PoolGeneration()).secure("host", Deadline(5))
+
+
+def test_a_step_that_nothing_lets_go_on_ends_by_the_deadline() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        connection = SyncConnection(cast(Any, Scripted(near, SSLWantReadError())), PoolGeneration())
+        with pytest.raises(ExchangeError, match="the deadline passed while writing"):
+            connection.send(REQUEST, Deadline(0.05))
+
+
+def test_a_timeout_error_of_a_signal_handler_is_not_the_sockets() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        for step in ("send", "receive"):
+            connection = SyncConnection(cast(Any, Scripted(near)), PoolGeneration())
+            connection.send(REQUEST, Deadline(5))
+            connection._socket = cast(Any, Scripted(near, TimeoutError()))
+            with pytest.raises(TimeoutError):
+                connection.send(REQUEST, Deadline(5)) if step == "send" else connection.receive(Deadline(5))
