@@ -124,7 +124,7 @@ def experience_keys(keys: object) -> tuple[str, ...]:
     if type(keys) is list or type(keys) is tuple:
         values = cast(Iterable[object], keys)
     else:
-        one = plain_text(keys)
+        one = keys if type(keys) is str else plain_text(keys)
         values = (one,) if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
     once: dict[str, None] = {}
     for value in values:

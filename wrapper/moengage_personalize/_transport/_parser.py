@@ -58,22 +58,6 @@ class PoolGeneration(Struct):
 class ResponseParser:
     """One response, as httptools calls it out."""
 
-    __slots__ = (
-        "_head",
-        "_informational",
-        "_received",
-        "_tunnel",
-        "body",
-        "headers",
-        "headers_complete",
-        "keep_alive",
-        "message_complete",
-        "parser",
-        "started",
-        "status",
-        "surplus",
-    )
-
     def __init__(self, tunnel: bool) -> None:
         self.status = 0
         self.headers: dict[str, str] = {}

@@ -8,8 +8,9 @@ import queue
 import socket
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import TimeoutError as LookUpTimeout
+from functools import partial
 from ssl import SSLWantReadError, SSLWantWriteError
-from typing import cast
+from typing import TypeVar, cast
 from weakref import ref
 
 from msgspec import Struct
@@ -22,6 +23,7 @@ from ._origin import Origin, Proxy, proxy_for, split_url, ssl_context
 from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 from ._threads import SideBySide
 
+T = TypeVar("T")
 READ = 64 * 1024  # bytes
 PIECE = 16 * 1024  # bytes that the system takes of a request without a reader
 
@@ -40,25 +42,13 @@ class SyncConnection:
         self._socket = connected
         # What TLS has decrypted already no socket shows; by what it can do, because gevent has a class of its own.
         self._pending: Callable[[], int] | None = getattr(connected, "pending", None)
-        self._ready = readiness(connected.fileno())
-
-    def has_come(self) -> bool:
-        """Whether anything has come since the last response."""
-        return self._ready()
+        self._ready = self.has_come = readiness(connected.fileno())
 
     def secure(self, name: str, deadline: Deadline) -> None:
         """Speak TLS from here on."""
         secured = ssl_context().wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         self._use(secured)
-        while True:
-            writing = False
-            try:
-                return secured.do_handshake()
-            except SSLWantWriteError:
-                writing = True
-            except SSLWantReadError:
-                pass
-            self._wait(deadline, "connecting", writing=writing)
+        self._repeat(secured.do_handshake, deadline, "connecting")
 
     def refuse_early_bytes(self) -> None:
         """Raise if anything has come before a request was written: it would be taken for the response."""
@@ -73,21 +63,14 @@ class SyncConnection:
     def send(self, request: memoryview, deadline: Deadline, *, tunnel: bool = False) -> None:
         """Write a request."""
         self.http.start_request(tunnel=tunnel)
-        while request:
-            deadline.left("writing")  # a reader that takes a little all the time would outlive it
-            writing = True
-            try:
-                request = request[self._socket.send(request) :]
-                continue
-            except (BlockingIOError, SSLWantWriteError):
-                pass
-            except SSLWantReadError:
-                writing = False
-            except OSError as error:
-                _check_is_io(error)
-                self.http.must_close = True  # the server may have answered before it closed
-                return
-            self._wait(deadline, "writing", writing=writing)
+        try:
+            while request:
+                deadline.left("writing")  # a reader that takes a little all the time would outlive it
+                step = partial(self._socket.send, request)
+                request = request[self._repeat(step, deadline, "writing", writing=True) :]
+        except OSError as error:
+            _check_is_io(error)
+            self.http.must_close = True  # the server may have answered before it closed
 
     def receive(self, deadline: Deadline) -> Response:
         """Read until the response is whole, in one piece where it is small."""
@@ -102,21 +85,27 @@ class SyncConnection:
         return self.http.response()
 
     def _read(self, deadline: Deadline) -> int:
-        wait, writing = self._pending is None or not self._pending(), False
-        while True:
-            if wait:
-                self._wait(deadline, "reading", writing=writing)
-            try:
-                return self._socket.recv_into(self._buffer, READ)
-            except (BlockingIOError, SSLWantReadError):
-                wait, writing = True, False
-            except SSLWantWriteError:  # TLS has something to say itself
-                wait = writing = True
+        if self._pending is None or not self._pending():
+            self._wait(deadline, "reading")  # at first, because nothing has come by then nearly always
+        return self._repeat(partial(self._socket.recv_into, self._buffer, READ), deadline, "reading")
 
-    def _wait(self, deadline: Deadline, step: str, *, writing: bool = False) -> None:
+    def _repeat(self, step: Callable[[], T], deadline: Deadline, name: str, *, writing: bool = False) -> T:
+        """What a step of the socket brings when the socket lets it; TLS may wait for the other direction."""
+        while True:
+            try:
+                return step()
+            except SSLWantReadError:
+                direction = False
+            except SSLWantWriteError:
+                direction = True
+            except BlockingIOError:
+                direction = writing
+            self._wait(deadline, name, writing=direction)
+
+    def _wait(self, deadline: Deadline, name: str, *, writing: bool = False) -> None:
         """Until the socket can go on. At the deadline, what has come already is still taken."""
         if not self._ready(deadline.remaining(), writing):
-            raise ExchangeError("timeout", f"the deadline passed while {step}")
+            raise ExchangeError("timeout", f"the deadline passed while {name}")
 
     def close(self) -> None:
         """Close it at once."""
