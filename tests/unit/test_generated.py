@@ -25,6 +25,7 @@ from moengage_personalize import (
     _json,
 )
 from moengage_personalize._messages import Response
+from moengage_personalize._request import FetchRequest
 from moengage_personalize._split import KEYS_PER_REQUEST, PartialResult, merge_results, read_part
 
 DOCUMENT = YAML(typ="safe", pure=True).load(ROOT / "spec" / "personalize-experience.yaml")
@@ -323,3 +324,12 @@ def test_what_is_private_to_the_generator_is_as_the_pinned_version_has_it() -> N
         assert set(kwargs) - {"json", "params"} == {"method", "url", "headers"}
         assert kwargs["headers"]["MOE-APPKEY"] == "WS"
     assert (fetched["json"], reported["json"], "json" in listed) == ({}, {"elements": []}, False)
+
+
+def test_no_value_of_a_fetch_shows_its_visitor_or_its_key() -> None:
+    plan = make_plan(["a"], "canary", {"u_em": "canary"}, InSession(attributes={"x": "canary"}))
+    fetch = FetchRequest.create(["a"], "canary", {"u_em": "canary"}, {"x": "canary"})
+    endpoint = _generated.Endpoint("POST", "http://host/v1", {"Authorization": "canary"})
+    shown = repr((plan, fetch, endpoint))
+    assert "canary" not in shown
+    assert all(part in shown for part in ("FetchPlan(", "FetchRequest(('a',))", "Endpoint('POST', 'http://host/v1')"))
