@@ -26,22 +26,31 @@ COPY = ROOT / ".mutate"
 NOTICED = 0.97
 # A module, and the tests that are to notice: no sockets, no threads, no clock of its own.
 MODULES = {
-    "_arguments": "unit/test_arguments.py",
+    "_arguments": "unit/test_arguments.py unit/test_request.py events/test_events.py",
     "_call": "unit/test_call.py",
     "_context": "unit/test_experiences.py",
+    "_errors": "unit/test_errors.py",
     "_experiences": "unit/test_experiences.py",
     "_json": "unit/test_json.py unit/test_experiences.py unit/test_generated.py",
+    "_redact": "unit/test_errors.py client/test_leaks.py",
     "_request": "unit/test_request.py unit/test_generated.py",
     "_responses": "unit/test_responses.py unit/test_errors.py",
     "_settings": "unit/test_settings.py",
     "_split": "unit/test_generated.py unit/test_experiences.py",
+    "_web": "unit/test_web.py",
+    "events": "events/test_events.py",
     "_policy/_circuit": "unit/test_policy.py",
     "_policy/_retry": "unit/test_policy.py unit/test_call.py",
     "_transport/_body": "transport/test_parser.py",
+    "_transport/_origin": "transport/test_proxies.py",
     "_transport/_parser": "transport/test_parser.py",
+    "_reporting/_background": "events/test_schedule.py events/test_reporter.py",
     "_reporting/_delivery": "events/test_events.py events/test_reporter.py",
     "_reporting/_outbox": "events/test_schedule.py events/test_reporter.py",
     "_reporting/_schedule": "events/test_schedule.py",
+    "_spool/_store": "events/test_spool.py",
+    "sandbox/_answer": "system/test_sandbox.py",
+    "integrations/clicks": "events/test_clicks.py",
 }
 CONFIGURATION = """
 [tool.mutmut]
