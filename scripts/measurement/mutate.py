@@ -30,7 +30,7 @@ MODULES = {
     "_call": "unit/test_call.py",
     "_context": "unit/test_experiences.py",
     "_errors": "unit/test_errors.py",
-    "_experiences": "unit/test_experiences.py",
+    "_experiences": "unit/test_experiences.py client/test_to_dict.py",
     "_json": "unit/test_json.py unit/test_experiences.py unit/test_generated.py",
     "_redact": "unit/test_errors.py client/test_leaks.py",
     "_request": "unit/test_request.py unit/test_generated.py",
