@@ -91,12 +91,12 @@ def test_an_error_made_with_its_text_alone_says_nothing_else(error: PersonalizeE
 
 
 def test_the_fields_of_an_error_are_those_it_was_made_with() -> None:
-    made = {type(error).__name__: error for error in SAMPLES}
-    for name in ("APIError", "BadRequest", "RateLimited", "ServerError"):
-        assert {field: getattr(made[name], field) for field in WORDS} == WORDS
-    assert made["DeadlineExceeded"].timeout == 0.5  # type: ignore[attr-defined]
-    assert made["CircuitOpen"].retry_at == LIMIT.reset_at  # type: ignore[attr-defined]
-    assert made["MalformedResponse"].status == 200  # type: ignore[attr-defined]
+    for kind in (package.APIError, package.BadRequest, package.RateLimited, package.ServerError):
+        assert {field: getattr(kind("m", **WORDS), field) for field in WORDS} == WORDS
+    assert package.DeadlineExceeded("m", timeout=0.5).timeout == 0.5
+    assert package.CircuitOpen("m", LIMIT.reset_at).retry_at == LIMIT.reset_at
+    malformed = package.MalformedResponse("m", status=200, retryable=True)
+    assert (malformed.status, malformed.retryable) == (200, True)
     assert not package.MalformedResponse("m").retryable
     assert package.RateLimited("m").retry_after is None
     assert (package.EventsNotAccepted("m").events, package.EventsNotAccepted("m").errors) == ((), ())

@@ -171,33 +171,33 @@ def test_reprs_name_keys_and_variables() -> None:
     assert repr(EXPERIENCE.context) == "ExperienceContext({'cid': 'c'})"
 
 
-class TestContext:
-    FIELDS = st.dictionaries(st.text(), JSON)
+@given(fields=st.dictionaries(st.text(), JSON))
+def test_json_brings_a_context_back_unchanged(fields: dict[str, Any]) -> None:
+    context = ExperienceContext(fields)
+    back = ExperienceContext.from_json(context.to_json())
+    assert back == context == fields
+    assert list(back) == list(fields)
+    assert ExperienceContext.from_json(context.to_json().encode()) == context
 
-    @given(fields=FIELDS)
-    def test_json_brings_it_back_unchanged(self, fields: dict[str, Any]) -> None:
-        context = ExperienceContext(fields)
-        back = ExperienceContext.from_json(context.to_json())
-        assert back == context == fields
-        assert list(back) == list(fields)
-        assert ExperienceContext.from_json(context.to_json().encode()) == context
 
-    def test_attributes_are_a_copy(self) -> None:
-        context = ExperienceContext({"cid": "c", "new": {"deep": [1]}})
-        context.attributes()["new"]["deep"].append(2)
-        assert context["new"] == {"deep": [1]}
+def test_the_attributes_of_a_context_are_a_copy() -> None:
+    context = ExperienceContext({"cid": "c", "new": {"deep": [1]}})
+    context.attributes()["new"]["deep"].append(2)
+    assert context["new"] == {"deep": [1]}
 
-    def test_it_survives_pickling_and_copying(self) -> None:
-        context = ExperienceContext({"cid": "c"})
-        assert pickle.loads(pickle.dumps(context)) == copy.deepcopy(context) == context
 
-    @pytest.mark.parametrize(
-        "text", ["", "[]", "null", '"canary"', "{", '{"a": NaN}', '{"a": "\\ud800"}', b"\xff", "[" * 100_000, 5, None]
-    )
-    def test_anything_but_a_json_object_is_refused(self, text: Any) -> None:
-        with pytest.raises(InvalidRequestError, match="expected a context as a JSON object, got") as caught:
-            ExperienceContext.from_json(text)
-        assert "canary" not in str(caught.value)
+def test_a_context_survives_pickling_and_copying() -> None:
+    context = ExperienceContext({"cid": "c"})
+    assert pickle.loads(pickle.dumps(context)) == copy.deepcopy(context) == context
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '"canary"', "{", '{"a": NaN}', '{"a": "\\ud800"}', b"\xff", "[" * 100_000, 5, None]
+)
+def test_anything_but_a_json_object_is_no_context(text: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="expected a context as a JSON object, got") as caught:
+        ExperienceContext.from_json(text)
+    assert "canary" not in str(caught.value)
 
 
 def decode(key: str, raw: Any) -> Experience:
