@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from odd import Lazy
 from servers import answers, serving
 
 from moengage_personalize import (
@@ -50,6 +51,7 @@ def read_value(value: Any, data_type: Any) -> Any:
         ("1", "boolean", "1"),
         (0, "boolean", 0),
         ('{"a": [1]}', "json", {"a": [1]}),
+        ('{"Key": "Value"}', "json", {"Key": "Value"}),
         ({"a": 1}, "json", {"a": 1}),
         ("{broken", "json", "{broken"),
         ("[" * 100_000, "json", "[" * 100_000),
@@ -231,6 +233,15 @@ def test_a_malformed_experience_costs_itself_alone() -> None:
     assert experiences.value("bad", "Title", "default") == "default"
     assert experiences.contexts() == {"good": {"cid": "good"}, "other": {"cid": "other"}}
     assert DECODED == ["good", "bad", "other"]
+
+
+def test_a_key_may_be_any_text_and_what_is_none_finds_nothing() -> None:
+    experiences = make()
+    assert experiences[Lazy("good")].key == "good"  # type: ignore[index]
+    assert (experiences.reason(Lazy("bad")), experiences.reason(Lazy("good"))) == ("malformed", "served")  # type: ignore[arg-type]
+    assert experiences.get(5) is None  # type: ignore[call-overload]
+    with pytest.raises(KeyError, match="'missing'"):
+        experiences["missing"]
 
 
 def test_value_is_the_default_for_a_variable_that_is_missing() -> None:
