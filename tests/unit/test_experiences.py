@@ -188,6 +188,13 @@ def test_the_attributes_of_a_context_are_a_copy() -> None:
     assert context["new"] == {"deep": [1]}
 
 
+def test_a_context_that_is_not_json_is_refused_when_it_is_to_travel() -> None:
+    context = ExperienceContext({"cid": b"c"})
+    for travels in (context.to_json, context.attributes):
+        with pytest.raises(InvalidRequestError, match="expected the context to be JSON, got an object of type bytes"):
+            travels()
+
+
 def test_a_context_survives_pickling_and_copying() -> None:
     context = ExperienceContext({"cid": "c"})
     assert pickle.loads(pickle.dumps(context)) == copy.deepcopy(context) == context
