@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -331,6 +333,197 @@ def test_a_callback_that_raises_is_only_logged(caplog: pytest.LogCaptureFixture)
     outbox.put(shown())
     assert caplog.messages == ["reporter: on_drop raised RuntimeError"]
     assert Outbox(1, None, lambda: 0.0).put("no event") == 0
+
+
+# ---- What stands in a spool ------------------------------------------------------------------------------------------
+
+
+class Kept:
+    """A spool without a file: what stands in it, what is done, and what others have left."""
+
+    CHUNK = 2
+
+    def __init__(self, left: Sequence[bytes] = ()) -> None:
+        self.rows: dict[tuple[int, int], bytes] = {}
+        self.calls: list[str] = []
+        self.written: list[int] = []
+        self.done: list[tuple[int, int]] = []
+        self.left = [*left]
+        self.room = 1000
+        self.errors = Counter({"busy": 1})
+
+    def write(self, events: Sequence[bytes]) -> list[tuple[int, int]]:
+        self.written.append(len(events))
+        made: list[tuple[int, int]] = []
+        for event in events[: max(0, self.room - len(self.rows))]:
+            made.append((1, len(self.rows)))
+            self.rows[made[-1]] = event
+        return made
+
+    def holds(self, row: tuple[int, int] | None) -> bool:
+        return row in self.rows
+
+    def mark_done(self, rows: Iterable[tuple[int, int] | None]) -> None:
+        self.done += [row for row in rows if row is not None]
+
+    def adopt_orphans(self) -> list[tuple[tuple[int, int], bytes]]:
+        found, self.left = self.left[:2], self.left[2:]
+        rows = [((2, len(self.rows) + number), text) for number, text in enumerate(found)]
+        self.rows |= dict(rows)
+        return rows
+
+    def remove_done(self) -> None:
+        self.calls.append("remove_done")
+
+    def maintain(self) -> None:
+        self.calls.append("maintain")
+
+    def release(self) -> None:
+        self.calls.append("release")
+
+
+def world_with(spool: Any, **options: Any) -> World:
+    return World(spool=spool, **options)
+
+
+def test_an_event_stands_in_the_spool_until_the_api_has_it() -> None:
+    spool = Kept()
+    world = world_with(spool, batch=2)
+    made = world.put(3)
+    assert [*spool.rows.values()] == [event.to_json().encode() for event in made]
+    assert (world.stats.spooled, world.stats.queued, world.stats.spool_errors) == (3, 0, {"busy": 1})
+    assert not world.outbox.empty
+    world.until(lambda: len(world.sent) == 1)
+    world.until(lambda: world.outbox.empty)
+    assert (spool.done, world.stats.sent) == ([*spool.rows], 3)
+
+
+def test_what_is_no_event_or_comes_too_late_is_not_written() -> None:
+    spool = Kept()
+    world = world_with(spool)
+    changed = shown(user_attributes={"age": 30})
+    changed.user_attributes["age"] = object()  # type: ignore[index]  # after it was checked
+    assert [world.outbox.put(event) for event in ("no event", changed, shown())] == [0, 0, 1]
+    world.outbox.closed = True
+    world.put()
+    assert (world.stats.dropped, world.stats.spooled, spool.written) == ({"invalid": 2, "closed": 1}, 1, [1])
+    assert [reason for _, reason in world.gone] == ["invalid", "invalid", "closed"]
+    assert spool.done == []
+
+
+def test_what_goes_because_the_queue_is_full_is_done_in_the_spool_too() -> None:
+    spool = Kept()
+    world = world_with(spool, size=2)
+    made = world.put(3)
+    assert (world.gone, spool.done, spool.calls) == ([(made[0], "full")], [(1, 0)], ["remove_done"])
+    assert (world.stats.spooled, world.stats.dropped) == (2, {"full": 1})
+
+
+def test_in_flight_counts_for_the_size_of_the_queue() -> None:
+    world = World(size=2)
+    made = world.put(2)
+    taken = world.outbox.take(1)
+    made += world.put(1)
+    assert world.gone == [(made[1], "full")]
+    assert [item.event for item in taken] == made[:1]
+
+
+def test_an_event_that_is_put_while_it_closes_is_taken_if_it_stands_in_the_spool() -> None:
+    spool = Kept()
+    world = world_with(spool)
+
+    def closes(events: Sequence[bytes]) -> list[tuple[int, int]]:
+        world.outbox.closed = True
+        return Kept.write(spool, events)
+
+    spool.write = closes  # type: ignore[method-assign]
+    world.put()
+    assert (world.stats.spooled, world.stats.dropped) == (1, {})
+
+
+def test_what_the_spool_could_not_take_is_written_later_in_chunks() -> None:
+    spool = Kept()
+    spool.room = 0
+    world = world_with(spool)
+    made = world.put(5)
+    assert (world.stats.spooled, world.stats.queued) == (0, 5)
+    flying = world.outbox.take(1)
+    spool.room, spool.written = 4, []
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (spool.written, world.stats.spooled, world.stats.queued) == ([2, 2, 1], 4, 1)
+    assert [*spool.rows.values()] == [event.to_json().encode() for event in made[:4]]
+    assert spool.holds(flying[0].row)
+    spool.room = 5
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (spool.written, world.stats.spooled, spool.done) == ([2, 2, 1, 1], 5, [])
+
+
+def test_what_was_lost_while_it_was_written_is_done_at_once() -> None:
+    spool = Kept()
+    spool.room = 0
+    world = world_with(spool)
+    world.put(2)
+    spool.room = 1000
+
+    def meanwhile(events: Sequence[bytes]) -> list[tuple[int, int]]:
+        world.outbox.drop(world.outbox.take(1), "refused")
+        return Kept.write(spool, events)
+
+    spool.write = meanwhile  # type: ignore[method-assign]
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (spool.done, world.stats.dropped, world.stats.spooled) == ([(1, 0)], {"refused": 1}, 1)
+
+
+def test_what_others_left_is_sent_before_all_else() -> None:
+    left = [shown() for _ in range(4)]
+    spool = Kept([left[0].to_json().encode(), b"{}", *(event.to_json().encode() for event in left[1:])])
+    world = world_with(spool)
+    made = world.put(1)
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (world.stats.recovered, world.stats.spooled, world.stats.dropped) == (5, 5, {"invalid": 1})
+    assert [(text, reason) for text, reason in world.gone] == [(b"{}", "invalid")]
+    assert spool.done == [(2, 2)]
+    waiting = [item.event for item in world.outbox.take()]
+    assert waiting == [left[3], left[1], left[2], left[0], made[0]]  # two are taken over at a time
+    assert world.stats.oldest_age == 0.0
+
+
+def test_of_what_others_left_the_oldest_go_where_there_is_no_room() -> None:
+    left = [shown(), shown()]
+    spool = Kept([event.to_json().encode() for event in left])
+    world = world_with(spool, size=3)
+    world.put(2)
+    flying = world.outbox.take(1)
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert world.gone == [(left[0], "full")]
+    assert spool.done == [(2, 2)]
+    assert (world.stats.spooled, len(world.outbox), len(flying)) == (3, 2, 1)
+
+
+def test_what_others_left_is_looked_for_at_least_once() -> None:
+    left = [shown().to_json().encode() for _ in range(4)]
+    spool = Kept(left)
+    world = world_with(spool)
+    world.outbox.closed = True
+    assert not world.outbox.empty
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (world.stats.recovered, world.outbox.empty) == (4, False)
+    spool.left = left
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (world.stats.recovered, len(spool.left)) == (4, 4)
+
+
+def test_at_the_end_what_stands_in_the_spool_stays_and_the_rest_is_lost() -> None:
+    spool = Kept()
+    spool.room = 2
+    world = world_with(spool)
+    made = world.put(3)
+    world.outbox.closed = True
+    spool.calls.clear()
+    world.outbox.end()
+    assert (world.stats.spooled, world.stats.queued, world.stats.dropped) == (2, 0, {"closed": 1})
+    assert world.gone == [(made[2], "closed")]
+    assert (spool.done, spool.calls, world.outbox.ended) == ([], ["remove_done", "release"], True)
 
 
 class Counting(RuleBasedStateMachine):
