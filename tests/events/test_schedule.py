@@ -481,7 +481,7 @@ def test_what_others_left_is_sent_before_all_else() -> None:
     made = world.put(1)
     world.outbox.maintain(spool)  # type: ignore[arg-type]
     assert (world.stats.recovered, world.stats.spooled, world.stats.dropped) == (5, 5, {"invalid": 1})
-    assert [(text, reason) for text, reason in world.gone] == [(b"{}", "invalid")]
+    assert [(str(event), reason) for event, reason in world.gone] == [("b'{}'", "invalid")]
     assert spool.done == [(2, 2)]
     waiting = [item.event for item in world.outbox.take()]
     assert waiting == [left[3], left[1], left[2], left[0], made[0]]  # two are taken over at a time
