@@ -268,6 +268,34 @@ def test_the_oldest_age_is_that_of_the_oldest_wherever_it_is() -> None:
     assert world.stats.oldest_age == 1.0
 
 
+def test_the_last_pause_ends_with_the_close() -> None:
+    world = World()
+    world.put(1)
+    world.schedule.closing = Span(world.time, 0.5)
+    with suppress(StopIteration):
+        while True:
+            world.step(failing(DOWN))
+    assert world.pauses == pytest.approx([0.2, 0.2, 0.1])
+
+
+def test_a_flush_of_nothing_is_over_at_once() -> None:
+    world = World()
+    world.schedule.flush_requested = True
+    assert world.step() == Wait(2.0)
+    world.put(1)
+    assert world.step() == Wait(2.0)
+
+
+@pytest.mark.parametrize(("age", "expires"), [(599.9, False), (600.0, True)])
+def test_ten_minutes_are_whole(age: float, expires: bool) -> None:
+    world = World()
+    world.put(1)
+    world.time += age
+    world.step(failing(DOWN))
+    world.step()
+    assert world.stats.dropped == ({"expired": 1} if expires else {})
+
+
 def test_at_the_close_a_long_pause_is_cut_short() -> None:
     world = World()
     world.put(1)
@@ -396,6 +424,38 @@ def test_an_event_stands_in_the_spool_until_the_api_has_it() -> None:
     world.until(lambda: len(world.sent) == 1)
     world.until(lambda: world.outbox.empty)
     assert (spool.done, world.stats.sent) == ([*spool.rows], 3)
+
+
+def test_a_spool_is_looked_after_each_second_and_after_a_report() -> None:
+    spool = Kept()
+    world = world_with(spool)
+    assert isinstance(world.step(), Maintain)
+    assert world.step() == Wait(1.0)
+    assert isinstance(world.step(), Maintain)
+    world.time += 0.25
+    assert world.step() == Wait(0.75)
+    assert isinstance(world.step(), Maintain)
+    world.put(100)
+    assert isinstance(world.step(), Report)
+    assert isinstance(world.step(), Maintain)
+    assert spool.calls == ["maintain"] * 4
+
+
+def test_at_the_close_a_spool_does_not_make_the_wait_longer() -> None:
+    spool = Kept()
+    world = world_with(spool)
+    world.put()
+    world.schedule.closing = Span(world.time, 0.5)
+    steps = [world.step(failing(DOWN)) for _ in range(9)]
+    assert [type(step) for step in steps] == [Maintain, *[Report, Maintain, Wait] * 2, Report, Maintain]
+    assert isinstance(world.step(), Wait)
+    assert world.pauses == pytest.approx([0.2, 0.2, 0.1])
+
+
+def test_what_others_left_goes_at_once() -> None:
+    world = world_with(Kept([shown().to_json().encode()]))
+    assert isinstance(world.step(), Maintain)
+    assert isinstance(world.step(), Report)
 
 
 def test_what_is_no_event_or_comes_too_late_is_not_written() -> None:
