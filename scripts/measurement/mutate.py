@@ -42,7 +42,7 @@ MODULES = {
     "_policy/_circuit": "unit/test_policy.py",
     "_policy/_retry": "unit/test_policy.py unit/test_call.py",
     "_transport/_body": "transport/test_parser.py",
-    "_transport/_origin": "transport/test_proxies.py",
+    "_transport/_origin": "transport/test_origin.py transport/test_proxies.py",
     "_transport/_parser": "transport/test_parser.py",
     "_reporting/_delivery": "events/test_events.py events/test_schedule.py",
     "_reporting/_outbox": "events/test_schedule.py",
