@@ -57,6 +57,8 @@ source_paths = ["src"]
 only_mutate = {modules}
 also_copy = ["scripts", "spec", "README.md"]
 pytest_add_cli_args_test_selection = {tests}
+timeout_constant = 2.0
+timeout_multiplier = 6.0
 """
 
 
