@@ -441,6 +441,25 @@ def test_a_spool_is_looked_after_each_second_and_after_a_report() -> None:
     assert spool.calls == ["maintain"] * 4
 
 
+def test_to_look_after_a_spool_neither_hastens_nor_forgets_a_flush() -> None:
+    world = world_with(Kept())
+    world.put(1)
+    assert isinstance(world.step(), Maintain)
+    assert world.step() == Wait(1.0)
+    world.schedule.flush_requested = True
+    assert isinstance(world.step(), Maintain)
+    assert isinstance(world.step(), Report)
+
+
+def test_a_spool_is_looked_after_where_a_clock_has_just_begun() -> None:
+    world = world_with(Kept())
+    world.time = 0.25
+    assert isinstance(world.step(), Maintain)
+    world.put(100)
+    assert isinstance(world.step(), Report)
+    assert isinstance(world.step(), Maintain)
+
+
 def test_at_the_close_a_spool_does_not_make_the_wait_longer() -> None:
     spool = Kept()
     world = world_with(spool)
