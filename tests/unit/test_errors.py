@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +19,14 @@ from hypothesis import given, strategies as st
 
 import moengage_personalize as package
 from moengage_personalize import PersonalizeError, RateLimit, _errors
-from moengage_personalize._redact import printable, redact_traceback, redact_traceback_async, strip_tracebacks
+from moengage_personalize._redact import (
+    drop_foreign_causes,
+    printable,
+    quote,
+    redact_traceback,
+    redact_traceback_async,
+    strip_tracebacks,
+)
 
 LIMIT = RateLimit(100, 0, datetime(2026, 11, 23, tzinfo=UTC))
 WORDS: dict[str, Any] = {"status": 400, "title": "t", "description": "d", "code": "c", "rate_limit": LIMIT}
@@ -233,6 +241,42 @@ def test_a_redacted_method_returns_what_it_returns() -> None:
 
     assert redact_traceback(abs)(-5) == 5
     assert asyncio.run(redact_traceback_async(later)(5)) == 5
+
+
+FOREIGN = type("ForeignError", (Exception,), {"__module__": f"{package.__name__}_of_another"})
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PersonalizeError("expected\nthis"), "expected\\nthis"),
+        (ConnectionRefusedError(111, "Refused\x1b"), "ConnectionRefusedError: Refused\\x1b"),
+        (OSError("canary"), "OSError"),
+        (ValueError("canary"), "ValueError"),
+        (FOREIGN("canary"), "ForeignError"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_of_an_error_of_another_library_only_the_type_is_quoted(error: Exception, words: str) -> None:
+    assert quote(error) == words
+
+
+def caused_by(*chain: BaseException) -> BaseException:
+    """The first of these, each caused by the next."""
+    for error, cause in pairwise(chain):
+        error.__cause__ = cause
+    return chain[0]
+
+
+def test_the_causes_that_are_shown_end_before_the_first_of_another_library() -> None:
+    ours, systems = PersonalizeError("m"), OSError(104, "reset")
+    assert drop_foreign_causes(caused_by(ours, systems, ValueError("canary"))) is ours
+    assert ours.__cause__ is systems
+    assert systems.__cause__ is None
+    for foreign in (ValueError("canary"), OSError("canary"), FOREIGN("canary")):
+        assert drop_foreign_causes(foreign) is None
+        assert drop_foreign_causes(caused_by(systems, foreign)) is systems
+        assert systems.__cause__ is None
 
 
 @given(st.text())
