@@ -213,6 +213,12 @@ def test_no_more_than_sixteen_requests_are_under_way_at_a_time() -> None:
     assert counts == [16, 2]
 
 
+def test_each_request_needs_its_outcome() -> None:
+    delivery = Delivery([shown()])
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is shorter"):
+        delivery.handle_results(delivery.next_batches(), [])
+
+
 def test_something_else_than_an_event_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="expected events to be ExperienceEvents, got dict"):
         Delivery([{}])  # type: ignore[list-item]
