@@ -281,6 +281,56 @@ def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
     assert (half.error, half.rate_limit) == (error, LESS)
 
 
+def test_of_several_failures_the_first_is_told_and_the_keys_of_each_failed() -> None:
+    plan = make_plan([f"k{n}" for n in range(75)])
+    errors = [ServerError("first"), PersonalizeError("second")]
+    merged = merge_results(plan, [errors[0], PartialResult({"k30": {}}, lambda: None), errors[1]])
+    reasons = [merged.reason(key) for key in ("k0", "k24", "k25", "k30", "k50", "k74")]
+    assert reasons == ["failed", "failed", "not_served", "served", "failed", "failed"]
+    assert (merged.error, merged.rate_limit) == (errors[0], None)
+
+
+UNKNOWN = RateLimit(5, None, None)
+
+
+@pytest.mark.parametrize(
+    ("limits", "least"),
+    [
+        ([LIMIT, LESS, None], LESS),
+        ([LESS, LIMIT, UNKNOWN], LESS),
+        ([UNKNOWN, None, LIMIT], LIMIT),
+        ([None, UNKNOWN, None], UNKNOWN),
+        ([None, None, None], None),
+    ],
+)
+def test_the_limit_of_a_fetch_is_the_least_that_any_answer_tells(limits: Any, least: RateLimit | None) -> None:
+    plan = make_plan([f"k{n}" for n in range(75)])
+    answers = [PartialResult({}, lambda limit=limit: limit) for limit in limits]  # type: ignore[misc]
+    assert merge_results(plan, answers).rate_limit == least
+
+
+def test_a_fetch_is_split_in_the_order_of_its_keys() -> None:
+    keys = [f"k{n}" for n in range(51)]
+    parts = make_plan(keys).parts
+    assert [json.loads(part.request.body)["experience_key"] for part in parts] == [keys[:25], keys[25:50], keys[50:]]
+    assert [part.keys for part in parts] == [*map(frozenset, (keys[:25], keys[25:50], keys[50:]))]
+    assert [len(make_plan(keys[:count]).parts) for count in (1, 25, 26)] == [1, 1, 2]
+
+
+def test_a_result_signs_for_the_customer_who_was_asked_for() -> None:
+    signed = merge_results(make_plan("a", "me"), [PartialResult({"a": {}}, lambda: None)])
+    assert signed.to_dict(sign=lambda _, customer_id: f"for {customer_id}")["a"].get("click") == "for me"
+
+
+def test_the_limit_of_a_part_is_read_off_its_answer() -> None:
+    headers = {"x-ratelimit-remaining": "7", "x-ratelimit-reset": "60"}
+    limit = read_part(Response(200, headers, b'{"experiences": {}}'), strict=False).limit()
+    assert limit is not None
+    assert limit.remaining == 7
+    assert limit.reset_at is not None
+    assert timedelta(seconds=30) < limit.reset_at - datetime.now(UTC) <= timedelta(seconds=60)
+
+
 def test_a_request_for_all_keeps_whatever_is_served_and_fails_for_all() -> None:
     plan = make_plan(None)
     assert list(merge_results(plan, [PartialResult({"any": {}}, lambda: RateLimit(5, None, None))])) == ["any"]
