@@ -74,10 +74,10 @@ class World:
             self.step(answer)
         raise AssertionError("it never came to be")
 
-    def until_ended(self) -> None:
+    def until_ended(self, answer: Answer = lambda _: None) -> None:
         with suppress(StopIteration):
             for _ in range(10_000):
-                self.step()
+                self.step(answer)
             raise AssertionError("it never came to an end")
 
     @property
