@@ -223,6 +223,8 @@ def test_each_request_needs_its_outcome() -> None:
 def test_something_else_than_an_event_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="expected events to be ExperienceEvents, got dict"):
         Delivery([{}])  # type: ignore[list-item]
+    with pytest.raises(InvalidRequestError, match=r"^expected events as an iterable of ExperienceEvents, got int$"):
+        Delivery(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("changed", ["user_attributes", "context"])
