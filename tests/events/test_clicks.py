@@ -121,6 +121,11 @@ def test_a_token_that_was_cut_is_refused(length: int) -> None:
     assert "expected a token that one of the keys has signed" in refusal(token[: length % len(token)])
 
 
+def test_what_is_no_text_is_refused_by_its_type() -> None:
+    for token in (5, None, b"token", Hostile()):
+        assert refusal(token) == f"expected a token as str, got {type(token).__name__}"
+
+
 @given(st.text(max_size=300) | st.text("ab.-_=", max_size=50))
 def test_no_other_text_is_a_token(text: str) -> None:
     assert "expected a token that one of the keys has signed, got another text" in refusal(text)
@@ -198,6 +203,13 @@ def test_keys_that_are_none_or_weak_are_refused_when_the_signer_is_made(keys: An
 def test_keys_that_are_made_by_chance_are_taken(key: Any) -> None:
     signer = ClickSigner((key,))
     assert signer.event(signer.sign(CONTEXT, customer_id=7)).customer_id == "7"
+
+
+def test_a_key_has_six_different_bytes_and_is_no_text_repeated() -> None:
+    ClickSigner(["abcdef" * 5 + "ba"])
+    for weak in ("abcde" * 6 + "ba", "abcdefgh" * 4, b"ab" + b"a" * 40):
+        with pytest.raises(ConfigurationError, match=r"got a shorter or simpler one$"):
+            ClickSigner([weak])
 
 
 @pytest.mark.parametrize("max_age", [0, -1, float("nan"), "1", None, 31 * 86_400])
