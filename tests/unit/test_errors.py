@@ -6,6 +6,7 @@ import asyncio
 import gc
 import inspect
 import pickle
+import re
 import traceback
 import weakref
 from collections.abc import Callable
@@ -27,6 +28,7 @@ from moengage_personalize._redact import (
     redact_traceback_async,
     strip_tracebacks,
 )
+from moengage_personalize._transport._exchange import ExchangeError
 
 LIMIT = RateLimit(100, 0, datetime(2026, 11, 23, tzinfo=UTC))
 WORDS: dict[str, Any] = {"status": 400, "title": "t", "description": "d", "code": "c", "rate_limit": LIMIT}
@@ -177,6 +179,14 @@ async def fails_later(error: BaseException, secret: str) -> None:
     fails(error, secret)
 
 
+def test_the_places_of_a_fault_stand_in_the_order_of_its_frames() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        fails(ZeroDivisionError("x"), "canary")
+    (note,) = strip_tracebacks(caught.value).__notes__
+    name = "test_the_places_of_a_fault_stand_in_the_order_of_its_frames"
+    assert re.match(rf"Raised through test_errors\.py:\d+ {name}, test_errors\.py:\d+ fails; the frames", note)
+
+
 def fail_sync(error: BaseException) -> None:
     redact_traceback(fails)(error, secret="canary")
 
@@ -250,6 +260,7 @@ FOREIGN = type("ForeignError", (Exception,), {"__module__": f"{package.__name__}
     ("error", "words"),
     [
         (PersonalizeError("expected\nthis"), "expected\\nthis"),
+        (ExchangeError("protocol", "expected HTTP/1.1"), "expected HTTP/1.1"),
         (ConnectionRefusedError(111, "Refused\x1b"), "ConnectionRefusedError: Refused\\x1b"),
         (OSError("canary"), "OSError"),
         (ValueError("canary"), "ValueError"),
