@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -16,6 +17,7 @@ from moengage_personalize_api.api.experiences import fetch_experience, get_metad
 from ruamel.yaml import YAML
 
 from moengage_personalize import (
+    BadRequest,
     InSession,
     MalformedResponse,
     PersonalizeError,
@@ -324,11 +326,27 @@ def test_a_result_signs_for_the_customer_who_was_asked_for() -> None:
 
 def test_the_limit_of_a_part_is_read_off_its_answer() -> None:
     headers = {"x-ratelimit-remaining": "7", "x-ratelimit-reset": "60"}
-    limit = read_part(Response(200, headers, b'{"experiences": {}}'), strict=False).limit()
+    part = read_part(Response(200, headers, b'{"experiences": {}}'), strict=False)
+    limit = part.limit()
     assert limit is not None
     assert limit.remaining == 7
     assert limit.reset_at is not None
     assert timedelta(seconds=30) < limit.reset_at - datetime.now(UTC) <= timedelta(seconds=60)
+    time.sleep(0.001)
+    assert part.limit() == limit  # counted from when the answer came, not from when it is asked for
+
+
+def test_a_strict_client_is_told_the_words_of_a_refusal() -> None:
+    refusal = Response(400, {}, b'{"title": "Request Error", "description": "no such workspace"}')
+    for strict in (False, True):
+        with pytest.raises(BadRequest) as caught:
+            read_part(refusal, strict=strict)
+        assert ("no such workspace" in str(caught.value)) is strict
+
+
+def test_each_part_of_a_fetch_needs_its_outcome() -> None:
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is shorter"):
+        merge_results(make_plan("a"), [])
 
 
 def test_a_request_for_all_keeps_whatever_is_served_and_fails_for_all() -> None:
