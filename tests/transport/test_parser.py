@@ -5,14 +5,15 @@ from __future__ import annotations
 import gc
 import gzip
 import zlib
+from importlib import metadata
 from itertools import pairwise
 from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
 
-from moengage_personalize._messages import Response
-from moengage_personalize._transport import _body, _parser
+from moengage_personalize._messages import Request, Response
+from moengage_personalize._transport import _body, _origin, _parser
 from moengage_personalize._transport._exchange import DecodingError, ExchangeError
 from moengage_personalize._transport._parser import HTTP11Connection, PoolGeneration
 
@@ -214,6 +215,84 @@ def test_a_head_has_a_limit_which_is_not_that_of_the_body() -> None:
     for answer in (with_length(b"{}", 200, fits + b"x" * 200), b"HTTP/1.1 200 OK\r\nX: " + b"x" * _parser.HEAD):
         with pytest.raises(ExchangeError, match="headers of more than 102,400 bytes"):
             received(answer)
+
+
+def head_of(size: int) -> bytes:
+    """An answer whose head has so many bytes, and no body."""
+    start, end = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ", b"\r\n\r\n"
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("cuts", [[], [_parser.HEAD - 3], [_parser.HEAD // 2]], ids=["whole", "cut", "half"])
+def test_a_head_may_have_as_many_bytes_as_its_limit(cuts: list[int]) -> None:
+    assert received(head_of(_parser.HEAD), cuts).reusable
+    with pytest.raises(ExchangeError, match="headers of more than 102,400 bytes") as caught:
+        received(head_of(_parser.HEAD + 1), cuts)
+    assert caught.value.kind == "limit"
+
+
+def test_a_head_that_does_not_end_is_refused_when_it_is_one_byte_too_long() -> None:
+    endless = head_of(_parser.HEAD * 2)
+    connection = HTTP11Connection(PoolGeneration())
+    connection.start_request()
+    assert not connection.receive_data(endless[: _parser.HEAD])
+    with pytest.raises(ExchangeError, match="headers of more than 102,400 bytes"):
+        connection.receive_data(endless[_parser.HEAD : _parser.HEAD + 1])
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_a_body_in_chunks_may_be_framed_by_so_many_bytes_and_no_more(more: int, fits: bool) -> None:
+    framed = len(with_chunks([b"{}"], b"T: ")) - len(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n")
+    padding = _parser.HEAD + _parser.FRAMED * len(b"{}") - framed + more
+    answer = with_chunks([b"{}"], b"T: " + b"x" * padding)
+    if fits:
+        assert received(answer).reusable
+        return
+    with pytest.raises(ExchangeError, match="trailers of more than 102,400 bytes") as caught:
+        received(answer)
+    assert caught.value.kind == "limit"
+
+
+def test_header_values_are_latin_1_and_those_of_one_name_are_joined() -> None:
+    answer = received(with_length(b"{}", 200, b"X-Y: caf\xe9", b"x-Y:b", b"X-y: c")).response()
+    assert answer.headers["x-y"] == "café, b, c"
+
+
+@pytest.mark.parametrize(
+    ("url", "through_proxy", "first_line", "host", "told"),
+    [
+        ("https://api.test:8443/v1/x?y=1", False, b"POST /v1/x?y=1 HTTP/1.1", b"api.test:8443", b""),
+        ("https://api.test/v1", True, b"POST /v1 HTTP/1.1", b"api.test", b""),
+        ("http://api.test/v1", False, b"POST /v1 HTTP/1.1", b"api.test", b""),
+        ("http://api.test/v1", True, b"POST http://api.test/v1 HTTP/1.1", b"api.test", b"Proxy-Authorization: p\r\n"),
+    ],
+)
+def test_a_request_is_written_whole(url: str, through_proxy: bool, first_line: bytes, host: bytes, told: bytes) -> None:
+    proxy = _origin.Proxy(_origin.split_url("http://between:3128")[0], ((b"Proxy-Authorization", b"p"),))
+    request = Request("POST", url, {"A": "b", "C": "d"}, b"{}")
+    assert bytes(_parser.request_bytes(request, proxy if through_proxy else None)) == (
+        first_line
+        + b"\r\nHost: %b\r\nAccept-Encoding: gzip\r\nUser-Agent: %b\r\nA: b\r\nC: d\r\n" % (host, _parser.user_agent())
+        + told
+        + b"Content-Length: 2\r\n\r\n{}"
+    )
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb"])
+def test_a_header_with_a_line_break_is_not_written(value: str) -> None:
+    with pytest.raises(ExchangeError, match=r"^expected headers without line breaks, got one with some$") as caught:
+        _parser.request_bytes(Request("POST", "http://api.test/v1", {"A": value}, b""), None)
+    assert caught.value.kind == "protocol"
+
+
+def test_the_user_agent_is_our_name_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _parser.user_agent() == f"moengage-personalize/{metadata.version('moengage-personalize')}".encode()
+
+    def not_installed(_: str) -> str:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", not_installed)
+    assert _parser.user_agent.__wrapped__() == b"moengage-personalize"
 
 
 @pytest.mark.parametrize("status", [200, 429])
