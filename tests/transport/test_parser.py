@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import gzip
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from itertools import pairwise
 from typing import Any
@@ -56,6 +58,14 @@ def received(
         if connection.receive_data(data[start:end]):
             break
     return connection
+
+
+@contextmanager
+def beyond(text: str) -> Iterator[None]:
+    """What is refused as too much, in these words."""
+    with pytest.raises(ExchangeError, match=f"^{text}$") as caught:
+        yield
+    assert caught.value.kind == "limit"
 
 
 def is_reusable(data: bytes, cuts: list[int] | None = None) -> bool:
@@ -151,7 +161,7 @@ def test_another_protocol_is_refused_before_its_first_line_ends() -> None:
 
 def test_informational_answers_without_end_are_too_many() -> None:
     assert received(EARLY * _parser.INFORMATIONAL + with_length(b"{}")).reusable
-    with pytest.raises(ExchangeError, match="more than 32 informational answers"):
+    with beyond("more than 32 informational answers before the answer"):
         received(EARLY * (_parser.INFORMATIONAL + 1))
 
 
@@ -205,7 +215,7 @@ def test_trailers_are_no_headers_and_have_a_limit() -> None:
     answer = received(with_chunks([b"{}"], b"Content-Encoding: gzip")).response()
     assert answer == Response(200, {"transfer-encoding": "Chunked"}, b"{}")
     long = with_chunks([b"{}"], b"Trailer: " + b"x" * 200_000)
-    with pytest.raises(ExchangeError, match="trailers of more than 102,400 bytes"):
+    with beyond("trailers of more than 102,400 bytes"):
         received(long, list(range(0, 300_000, 9999)))
 
 
@@ -213,7 +223,7 @@ def test_a_head_has_a_limit_which_is_not_that_of_the_body() -> None:
     fits = b"X: " + b"x" * (_parser.HEAD - 100)
     assert received(with_length(b"x" * _parser.HEAD * 2, 200, fits)).reusable
     for answer in (with_length(b"{}", 200, fits + b"x" * 200), b"HTTP/1.1 200 OK\r\nX: " + b"x" * _parser.HEAD):
-        with pytest.raises(ExchangeError, match="headers of more than 102,400 bytes"):
+        with beyond("headers of more than 102,400 bytes"):
             received(answer)
 
 
@@ -226,9 +236,8 @@ def head_of(size: int) -> bytes:
 @pytest.mark.parametrize("cuts", [[], [_parser.HEAD - 3], [_parser.HEAD // 2]], ids=["whole", "cut", "half"])
 def test_a_head_may_have_as_many_bytes_as_its_limit(cuts: list[int]) -> None:
     assert received(head_of(_parser.HEAD), cuts).reusable
-    with pytest.raises(ExchangeError, match="headers of more than 102,400 bytes") as caught:
+    with beyond("headers of more than 102,400 bytes"):
         received(head_of(_parser.HEAD + 1), cuts)
-    assert caught.value.kind == "limit"
 
 
 def test_a_head_that_does_not_end_is_refused_when_it_is_one_byte_too_long() -> None:
@@ -236,7 +245,7 @@ def test_a_head_that_does_not_end_is_refused_when_it_is_one_byte_too_long() -> N
     connection = HTTP11Connection(PoolGeneration())
     connection.start_request()
     assert not connection.receive_data(endless[: _parser.HEAD])
-    with pytest.raises(ExchangeError, match="headers of more than 102,400 bytes"):
+    with beyond("headers of more than 102,400 bytes"):
         connection.receive_data(endless[_parser.HEAD : _parser.HEAD + 1])
 
 
@@ -248,9 +257,8 @@ def test_a_body_in_chunks_may_be_framed_by_so_many_bytes_and_no_more(more: int, 
     if fits:
         assert received(answer).reusable
         return
-    with pytest.raises(ExchangeError, match="trailers of more than 102,400 bytes") as caught:
+    with beyond("trailers of more than 102,400 bytes"):
         received(answer)
-    assert caught.value.kind == "limit"
 
 
 def test_header_values_are_latin_1_and_those_of_one_name_are_joined() -> None:
@@ -483,19 +491,20 @@ def test_what_changes_nothing_may_stand_beside_gzip(coding: str) -> None:
     ],
 )
 def test_a_body_that_is_not_coded_as_it_says_is_refused(raw: bytes, coding: str, expected: str) -> None:
-    with pytest.raises(DecodingError, match=expected):
+    with pytest.raises(DecodingError, match=expected) as caught:
         decoded(raw, coding)
+    assert caught.value.kind == "protocol"
 
 
 def test_a_body_has_its_limits(monkeypatch: Any) -> None:
     assert len(decoded(b"x" * _body.ON_THE_WIRE)) == _body.ON_THE_WIRE
-    with pytest.raises(ExchangeError, match="more than 2,097,152 bytes on the wire"):
+    with beyond("a body of more than 2,097,152 bytes on the wire"):
         decoded(b"x" * (_body.ON_THE_WIRE + 1))
     half = gzipped(bytes(_body.DECODED // 2))
     assert len(decoded(half * 2, "gzip")) == _body.DECODED
     for large in (gzipped(bytes(_body.DECODED + 1)), half * 2 + gzipped(b"x")):
-        with pytest.raises(ExchangeError, match="more than 4,194,304 bytes decoded"):
+        with beyond("a body of more than 4,194,304 bytes decoded"):
             decoded(large, "gzip")
     assert decoded(gzipped(b"") * _body.MEMBERS, "gzip") == b""
-    with pytest.raises(ExchangeError, match="gzip of more than 100 members"):
+    with beyond("gzip of more than 100 members"):
         decoded(gzipped(b"") * (_body.MEMBERS + 1), "gzip")
