@@ -574,6 +574,21 @@ def test_of_what_others_left_the_oldest_go_where_there_is_no_room() -> None:
     assert (world.stats.spooled, len(world.outbox), len(flying)) == (3, 2, 1)
 
 
+def test_what_is_no_event_takes_no_room_from_the_others() -> None:
+    left = shown()
+    world = world_with(Kept([left.to_json().encode(), b"{}"]), size=3)
+    world.put(2)
+    world.outbox.maintain(world.outbox.spool)  # type: ignore[arg-type]
+    assert (world.stats.spooled, world.stats.dropped) == (3, {"invalid": 1})
+
+
+def test_nothing_is_waited_for_after_the_end() -> None:
+    world = world_with(Kept([shown().to_json().encode()]))
+    assert not world.outbox.empty
+    world.outbox.end()
+    assert world.outbox.empty
+
+
 def test_what_others_left_is_looked_for_at_least_once() -> None:
     left = [shown().to_json().encode() for _ in range(4)]
     spool = Kept(left)
