@@ -584,9 +584,18 @@ def test_what_is_no_event_takes_no_room_from_the_others() -> None:
 
 def test_nothing_is_waited_for_after_the_end() -> None:
     world = world_with(Kept([shown().to_json().encode()]))
-    assert not world.outbox.empty
+    assert (world.outbox.empty, world.outbox.ended) == (False, False)
     world.outbox.end()
-    assert world.outbox.empty
+    assert (world.outbox.empty, world.outbox.ended) == (True, True)
+
+
+def test_what_is_lost_for_one_reason_adds_up() -> None:
+    world = World()
+    world.put(3)
+    world.outbox.drop(world.outbox.take(2), "refused")
+    world.outbox.drop(world.outbox.take(1), "refused")
+    world.outbox.drop([], "expired")
+    assert world.stats.dropped == {"refused": 3}
 
 
 def test_what_others_left_is_looked_for_at_least_once() -> None:
