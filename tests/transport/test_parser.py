@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import gzip
+import tracemalloc
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -508,3 +509,14 @@ def test_a_body_has_its_limits(monkeypatch: Any) -> None:
     assert decoded(gzipped(b"") * _body.MEMBERS, "gzip") == b""
     with beyond("gzip of more than 100 members"):
         decoded(gzipped(b"") * (_body.MEMBERS + 1), "gzip")
+
+
+def test_a_body_that_is_packed_small_costs_no_more_memory_than_its_limit() -> None:
+    bomb = gzipped(bytes(8 * _body.DECODED))
+    tracemalloc.start()
+    try:
+        with beyond("a body of more than 4,194,304 bytes decoded"):
+            decoded(bomb, "gzip")
+        assert tracemalloc.get_traced_memory()[1] < 4 * _body.DECODED
+    finally:
+        tracemalloc.stop()
