@@ -472,6 +472,11 @@ def test_what_changes_nothing_leaves_a_body_as_it_is(coding: str) -> None:
     assert decoded(b'{"a": 1}', coding) == b'{"a": 1}'
 
 
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip"])
+def test_no_body_at_all_is_not_coded_whatever_is_said(coding: str) -> None:
+    assert decoded(b"", coding) == b""
+
+
 @pytest.mark.parametrize("coding", ["gzip, identity", "identity,gzip", "utf-8, gzip", "none, x-gzip"])
 def test_what_changes_nothing_may_stand_beside_gzip(coding: str) -> None:
     assert decoded(gzipped(b"{}"), coding) == b"{}"
