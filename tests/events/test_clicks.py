@@ -101,6 +101,14 @@ def test_a_token_is_accepted_for_its_time_and_while_clocks_differ(
         assert refusal(token, signer) == f"expected a token of at most 100 s, got {came}"
 
 
+def test_a_token_of_a_second_may_be_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = ClickSigner([KEY], max_age=0.5)
+    monkeypatch.setattr("time.time", lambda: 1_000.0)
+    token = signer.sign(CONTEXT, customer_id=CUSTOMER)
+    monkeypatch.setattr("time.time", lambda: 1_001.0)
+    assert refusal(token, signer).endswith("got one of 1 s")
+
+
 @given(place=st.integers(0, 10_000), with_what=st.sampled_from(string.ascii_letters + string.digits + "-_.ä\0\n"))
 def test_a_token_with_one_character_changed_is_refused(place: int, with_what: str) -> None:
     token = sign()
