@@ -290,6 +290,23 @@ def test_a_request_is_written_whole(url: str, through_proxy: bool, first_line: b
     )
 
 
+@pytest.mark.parametrize(
+    ("url", "authority"),
+    [
+        ("https://api.test/v1", b"api.test:443"),
+        ("https://[::1]:8443/v1", b"[::1]:8443"),
+        ("https://bücher.test", b"xn--bcher-kva.test:443"),
+    ],
+)
+def test_a_tunnel_leads_to_host_and_port(url: str, authority: bytes) -> None:
+    between = _origin.split_url("http://proxy:3128")[0]
+    request = _parser.connect_request(_origin.split_url(url)[0], _origin.Proxy(between, ()))
+    assert bytes(request) == b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (authority, authority)
+    told = _origin.Proxy(between, ((b"Proxy-Authorization", b"p"),))
+    request = _parser.connect_request(_origin.split_url(url)[0], told)
+    assert bytes(request).endswith(b"\r\nProxy-Authorization: p\r\n\r\n")
+
+
 @pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb"])
 def test_a_header_with_a_line_break_is_not_written(value: str) -> None:
     with pytest.raises(ExchangeError, match=r"^expected headers without line breaks, got one with some$") as caught:
