@@ -376,8 +376,9 @@ def test_a_tunnel_begins_behind_the_head_of_its_answer_and_ends_where_the_proxy_
     assert connection.response().status == 200
     assert not connection.reusable
     connection.start_request(tunnel=True)
-    with pytest.raises(ExchangeError, match="bytes of the proxy's own"):
+    with pytest.raises(ExchangeError, match="bytes of the proxy's own") as caught:
         connection.receive_data(b"HTTP/1.1 200 Connection established\r\n\r\nunasked")
+    assert caught.value.kind == "protocol"
 
 
 def test_no_connection_of_a_generation_that_has_passed_serves_again() -> None:
