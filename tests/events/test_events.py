@@ -167,6 +167,21 @@ def test_text_that_is_no_event_is_refused(name: str) -> None:
             ExperienceEvent.from_json(json.dumps({key: value for key, value in fields.items() if key != name} | wrong))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"action": "seen"}, "expected action to be MOE_.*_SHOWN or MOE_.*_CLICKED, got 'seen'"),
+        ({"customer_id": 5}, "expected customer_id to be a non-empty str, got int"),
+        ({"b_id": 5}, "expected element to be a non-empty str, got int"),
+    ],
+    ids=["action", "customer", "element"],
+)
+def test_the_field_that_makes_a_text_no_event_is_named(wrong: dict[str, Any], said: str) -> None:
+    fields = json.loads(shown().to_json()) | wrong
+    with pytest.raises(InvalidRequestError, match=f"^{said}$"):
+        ExperienceEvent.from_json(json.dumps(fields))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"event"', b"\xff"])
 def test_text_that_is_no_object_is_refused(text: str | bytes) -> None:
     with pytest.raises(InvalidRequestError, match="expected an event as a JSON object"):
