@@ -236,7 +236,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
             except MalformedResponse:
                 self._served[key] = None
             else:
-                found._wrong_type = self._wrong_type
+                found._wrong_type = self._wrong_type  # pyright: ignore[reportPrivateUsage] -- of this file
         return self._served.get(key)
 
     def __getitem__(self, key: str) -> Experience:
@@ -289,12 +289,13 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
 
 def watch_types(experiences: Experiences, wrong_type: WrongType) -> None:
     """Have it told of each value that is there with another type than asked for."""
-    experiences._wrong_type = wrong_type
+    experiences._wrong_type = wrong_type  # pyright: ignore[reportPrivateUsage] -- of this file
 
 
 def reasons_of(experiences: Experiences, keys: Iterable[str] | None) -> dict[str, Reason]:
     """The reason for each of these keys; for all that came where the keys are None."""
-    return {key: experiences.reason(key) for key in (experiences._raw if keys is None else keys)}
+    found = experiences._raw  # pyright: ignore[reportPrivateUsage] -- of this file
+    return {key: experiences.reason(key) for key in (found if keys is None else keys)}
 
 
 def _value(value: Any, data_type: object) -> Any:

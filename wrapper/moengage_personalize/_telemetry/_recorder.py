@@ -137,7 +137,8 @@ class Recorder:
     """One operation that is under way: called after each attempt, and left at the end."""
 
     def __init__(self, observer: Observer, operation: Operation, policy: RetryPolicy) -> None:
-        self._observer, self._operation, self._policy = observer, operation, policy
+        self._observer, self._policy = observer, policy
+        self._operation: Operation = operation
         self._started, self._began = datetime.now(UTC), time.monotonic()
         self._attempts: list[Attempt] = []
         self._requests: dict[int, tuple[int, Request]] = {}
