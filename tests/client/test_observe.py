@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import pickle
+import re
 import socket
 import threading
 import time
@@ -18,6 +19,7 @@ import httpx
 import pytest
 from event_samples import ACCEPTED, REFUSED, shown
 from faces import CREDENTIALS, Face
+from helpers import ROOT
 from servers import answers, hangs, hangs_up, raw, serves, serving, then_closes
 
 from moengage_personalize import (
@@ -532,6 +534,22 @@ def extra(record: logging.LogRecord) -> dict[str, Any]:
     """What `extra=` has added to a record."""
     plain = vars(logging.makeLogRecord({}))
     return {name: value for name, value in vars(record).items() if name not in plain and name != "message"}
+
+
+def test_the_guide_lists_each_field_and_no_other(face: Face, caplog: pytest.LogCaptureFixture) -> None:
+    with serving(answers(200, {"experiences": {"banner": BANNER}}), hangs_up) as server:
+        breaker = CircuitBreaker(failures=1)
+        client = face.client(base_url=server.base_url, observe=lambda _: None, circuit_breaker=breaker, max_retries=0)
+        with caplog.at_level(logging.DEBUG, logger="moengage_personalize"):
+            face.fetch(client, "banner").string("banner", "Limit", "")
+            server.close()
+            face.fetch_or_empty(client, "banner")
+            face.fetch_or_empty(client, "")
+    records = [record for record in caplog.records if record.name == "moengage_personalize"]
+    assert {record.levelname for record in records} == {"DEBUG", "INFO", "WARNING", "ERROR"}
+    guide = (ROOT / "wrapper" / "guides" / "telemetry.md").read_text("utf-8")
+    listed = set(re.findall(r"`(personalize_\w+)`", guide))
+    assert {name for record in records for name in extra(record)} == listed
 
 
 def test_debug_has_a_line_for_each_attempt_and_each_call(face: Face, caplog: pytest.LogCaptureFixture) -> None:
