@@ -96,8 +96,7 @@ class AsyncPersonalizeClient(AsyncOperations):
     ) -> Experiences:
         if record is None and (self._observer.observe is not None or is_debugged()):
             with Recorder(self._observer, "fetch", self._fetch_policy) as record:
-                record.experiences = await self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
-                return record.experiences
+                return record.found(await self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record))
         try:
             plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
         except PersonalizeError as error:

@@ -121,8 +121,7 @@ class PersonalizeClient(Operations):
     ) -> Experiences:
         if record is None and (self._observer.observe is not None or is_debugged()):
             with Recorder(self._observer, "fetch", self._fetch_policy) as record:
-                record.experiences = self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
-                return record.experiences
+                return record.found(self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record))
         try:
             plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
         except PersonalizeError as error:

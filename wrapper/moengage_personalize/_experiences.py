@@ -20,8 +20,7 @@ T = TypeVar("T")
 Limit = Callable[[], RateLimit | None]
 JSONList = list[Any]
 JSONObject = dict[str, Any]
-WrongType = Callable[[str, str, str, Any], object]
-"""Is told the key, the name of a variable, what was wanted of it, and the value that was there."""
+WrongType = Callable[[str, str, str, Any], object]  # of an experience key, a name, what was wanted, what was there
 Reason = Literal["served", "not_served", "malformed", "failed", "not_requested"]
 
 
@@ -113,7 +112,7 @@ class Experience(Fields):
         return value if _json.is_object(value) else self._default(name, "an object", default)
 
     def _default(self, name: str, wanted: str, default: T) -> T:
-        """The default, for a variable that is absent or of another type, which is told if anybody is to know."""
+        """The default, for a variable that is absent or of another type, which is reported if anybody is to know."""
         if self._wrong_type is not None and name in self._fields:
             self._wrong_type(self._key, name, wanted, self._fields[name])
         return default
@@ -288,7 +287,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
 
 
 def watch_types(experiences: Experiences, wrong_type: WrongType) -> None:
-    """Have it told of each value that is there with another type than asked for."""
+    """Have each value that is there with another type than asked for reported."""
     experiences._wrong_type = wrong_type  # pyright: ignore[reportPrivateUsage] -- of this file
 
 

@@ -3,8 +3,8 @@
 An operation is what a service asks for: one fetch, also of a page; metadata, warm, one report of events, also a
 reporter's. It is made of requests (one for each 25 keys, or 100 users), and each request of attempts, which are its
 retries. The transport and the retries know nothing of all this: `retrying_call` hands each attempt to a `Recorder`, if
-there is one, and the Recorder tells the `Observer` of the client when the operation has ended, in the thread or task of
-the caller.
+there is one, and the Recorder notifies the `Observer` of the client when the operation has ended, in the thread or task
+of the caller.
 
 A fetch has a Recorder only if the client has an `observe`, or if the log is at the level DEBUG: a page that nobody
 observes pays for one comparison.

@@ -1,4 +1,4 @@
-"""Notes what one operation does, and tells it to `observe` and the log."""
+"""Notes what one operation does, and hands it to `observe` and the log."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def _log_call(call: Call) -> None:
 
 
 class Observer:
-    """What a client counts, and whom it tells; shared by all its threads and tasks."""
+    """What a client counts, and whom it notifies; shared by all its threads and tasks."""
 
     def __init__(self, observe: Any, policy: RetryPolicy) -> None:
         """`policy` is that of fetches."""
@@ -99,7 +99,7 @@ class Observer:
             self._failures[type(error).__name__] += 1
 
     def wrong_type(self, key: str, name: str, wanted: str, value: object) -> None:
-        """Tell that a value is of another type than a page asked for, once for each experience key."""
+        """Report a value of another type than a page asked for, once for each experience key."""
         with self._lock:
             if key in self._wrong_types:
                 return
@@ -107,9 +107,9 @@ class Observer:
         error = MalformedResponse(f"expected {name!r} of {key!r} to be {wanted}, got {type_name(value)}", status=200)
         outcome, circuit = type(error).__name__, self._policy.circuit_state(time.monotonic())
         logger.warning("value: %s", error, extra=fields(operation="value", keys=(key,), outcome=outcome))
-        self.tell(Call("value", (key,), {}, {}, (), datetime.now(UTC), 0.0, None, circuit, outcome, error))
+        self.notify(Call("value", (key,), {}, {}, (), datetime.now(UTC), 0.0, None, circuit, outcome, error))
 
-    def tell(self, call: Call) -> None:
+    def notify(self, call: Call) -> None:
         """Hand over a Call; what an `observe` raises costs no page and is logged once."""
         try:
             if self.observe is not None:
@@ -121,7 +121,7 @@ class Observer:
 
 
 class WrongTypes:
-    """Tells values of another type than asked for; a result that is pickled leaves it behind."""
+    """Reports values of another type than asked for; a result that is pickled leaves it behind."""
 
     def __init__(self, observer: Observer) -> None:
         self._observer = observer
@@ -145,8 +145,13 @@ class Recorder:
         """By identity, which holds for as long as the request is kept here."""
         self._limit: RateLimit | None = None
         self.keys: tuple[str, ...] | None = ()
-        self.experiences: Experiences | None = None
+        self._experiences: Experiences | None = None
         self.error: PersonalizeError | None = None
+
+    def found(self, experiences: Experiences) -> Experiences:
+        """Note what a fetch has brought, and give it back."""
+        self._experiences = experiences
+        return experiences
 
     def __call__(self, request: Request, outcome: Outcome | None, sent: float, ended: float) -> None:
         """Note an attempt; the times are of the monotonic clock."""
@@ -168,24 +173,25 @@ class Recorder:
     def __exit__(self, _: object, raised: BaseException | None, traceback: TracebackType | None) -> None:
         if isinstance(raised, PersonalizeError):
             self.error = raised
-        found = self.experiences
+        found = self._experiences
         if found is not None:
             self.error, self._limit = found.error, found.rate_limit
         elif self.error is not None:  # that of a fetch was counted where it was met
             self._observer.failed(self.error)
         if self._observer.observe is not None or is_debugged():
-            self._tell(type(raised or self.error).__name__ if raised or self.error else "ok")
+            self._finish(type(raised or self.error).__name__ if raised or self.error else "ok")
 
-    def _tell(self, outcome: str) -> None:
-        found, error = self.experiences, copy.copy(self.error)
+    def _finish(self, outcome: str) -> None:
+        found, error = self._experiences, copy.copy(self.error)
         reasons, variations = dict[str, Reason](), dict[str, str]()
         if found is not None:
             if self._observer.observe is not None:
                 watch_types(found, WrongTypes(self._observer))
             reasons = reasons_of(found, self.keys)
             for key, experience in found.items():
-                variation = experience.to_dict()["variation"]
-                variations |= {} if variation is None else {key: variation}
+                variation = experience.context.get("moe_variation_id")
+                if isinstance(variation, str):
+                    variations[key] = variation
         if isinstance(error, APIError):
             error.title = error.description = error.code = None
         now = time.monotonic()
@@ -204,4 +210,4 @@ class Recorder:
         )
         if is_debugged():
             _log_call(call)
-        self._observer.tell(call)
+        self._observer.notify(call)

@@ -47,7 +47,7 @@ class Call:
 
     operation: Operation
     """"fetch", also of `fetch_or_empty` and of a page; "metadata", "warm"; "report_events", also of a reporter; or
-    "value", for a variable of another type than a page asked for, which is told once a key."""
+    "value", for a variable of another type than a page asked for, which is shown once a key."""
     keys: tuple[str, ...] | None
     """The experience keys that were asked for, each once; None for all there are."""
     reasons: Mapping[str, Reason]
