@@ -41,6 +41,7 @@ from moengage_personalize import (
 )
 
 KEYS = ["homepage-banner", "nothing"]
+CLOSES = "connection: close"  # so that no request goes into a closed connection, which would be an attempt
 START = datetime(2026, 11, 23, tzinfo=UTC)
 
 
@@ -158,7 +159,7 @@ def test_what_a_split_lost_is_shown_with_what_came(face: Face) -> None:
 
 def test_retries_are_attempts_of_one_request(face: Face) -> None:
     seen: list[Call] = []
-    with serving(then_closes(answers(503, b"")), hangs_up, serves("a")) as server:
+    with serving(then_closes(answers(503, b"", CLOSES)), hangs_up, serves("a")) as server:
         face.fetch(face.client(base_url=server.base_url, observe=seen.append, timeout=5), "a")
     (one,) = seen
     assert [(sent.request, sent.status, sent.failure) for sent in one.attempts] == [
@@ -267,7 +268,7 @@ def test_deliveries_of_a_reporter_are_shown_and_their_failures_logged(
     face: Face, caplog: pytest.LogCaptureFixture
 ) -> None:
     seen: list[Call] = []
-    with serving(then_closes(answers(400, b"{}")), answers(200, ACCEPTED)) as server:
+    with serving(then_closes(answers(400, b"{}", CLOSES)), answers(200, ACCEPTED)) as server:
         client = face.client(base_url=server.base_url, observe=seen.append)
         reporter = client.reporter(flush_interval=0.01)
 
@@ -434,7 +435,9 @@ def test_a_result_that_is_observed_can_be_pickled_and_then_tells_nobody(sandbox_
 
 
 def test_stats_count_operations_and_failures_by_kind(face: Face) -> None:
-    with serving(then_closes(answers(401, b"{}")), then_closes(answers(400, b"{}")), serves("a")) as server:
+    with serving(
+        then_closes(answers(401, b"{}", CLOSES)), then_closes(answers(400, b"{}", CLOSES)), serves("a")
+    ) as server:
         client = face.client(base_url=server.base_url)
         assert (client.stats.calls, client.stats.failures) == (0, {})
         face.fetch_or_empty(client, "a")
@@ -553,7 +556,7 @@ def test_the_guide_lists_each_field_and_no_other(face: Face, caplog: pytest.LogC
 
 
 def test_debug_has_a_line_for_each_attempt_and_each_call(face: Face, caplog: pytest.LogCaptureFixture) -> None:
-    with serving(then_closes(answers(503, b"")), serves("a")) as server:
+    with serving(then_closes(answers(503, b"", CLOSES)), serves("a")) as server:
         client = face.client(base_url=server.base_url, timeout=5)
         with caplog.at_level(logging.DEBUG, logger="moengage_personalize"):
             face.fetch(client, ["a", "b"])

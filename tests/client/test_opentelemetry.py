@@ -22,6 +22,7 @@ from servers import answers, hangs_up, serves, serving, then_closes
 from moengage_personalize import PersonalizeError
 from moengage_personalize.integrations.opentelemetry import Telemetry
 
+CLOSES = "connection: close"  # so that no request goes into a closed connection, which would be an attempt
 BANNER = {"payload": {"Title": {"value": "Hi"}}, "experience_context": {"moe_variation_id": "2"}}
 
 
@@ -66,7 +67,7 @@ def exported() -> Exported:
 
 
 def test_an_operation_is_a_client_span_and_each_attempt_one_below(face: Face, exported: Exported) -> None:
-    with serving(then_closes(answers(503, b"")), hangs_up, serves("a")) as server:
+    with serving(then_closes(answers(503, b"", CLOSES)), hangs_up, serves("a")) as server:
         face.fetch(face.client(base_url=server.base_url, observe=exported.telemetry, timeout=5), "a")
     top, below = exported.tree()
     port = int(server.base_url.split(":")[2].partition("/")[0])
@@ -179,7 +180,9 @@ def test_a_call_that_sends_nothing_has_no_http_attributes(face: Face, exported: 
 
 
 def test_durations_and_retries_are_metrics(face: Face, exported: Exported) -> None:
-    with serving(then_closes(answers(503, b"")), then_closes(serves("a")), answers(200, ACCEPTED)) as server:
+    with serving(
+        then_closes(answers(503, b"", CLOSES)), then_closes(answers(200, {}, CLOSES)), answers(200, ACCEPTED)
+    ) as server:
         client = face.client(base_url=server.base_url, observe=exported.telemetry, timeout=5)
         face.fetch(client, "a")
         face.run(client.report_events([shown()]))

@@ -159,8 +159,8 @@ class Recorder:
         status = failure = None
         if isinstance(outcome, Response):
             status, self._limit = outcome.status, rate_limit(outcome.headers, time.time()) or self._limit
-        elif outcome is not None:
-            failure = outcome.kind
+        else:
+            failure = outcome and outcome.kind
         started, seconds = self._started + timedelta(seconds=sent - self._began), ended - sent
         attempt = Attempt(number, request.method, request.url, started, seconds, status, failure)
         self._attempts.append(attempt)
