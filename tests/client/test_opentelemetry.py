@@ -181,7 +181,9 @@ def test_a_call_that_sends_nothing_has_no_http_attributes(face: Face, exported: 
 
 def test_durations_and_retries_are_metrics(face: Face, exported: Exported) -> None:
     with serving(
-        then_closes(answers(503, b"", CLOSES)), then_closes(answers(200, {}, CLOSES)), answers(200, ACCEPTED)
+        then_closes(answers(503, b"", CLOSES)),
+        then_closes(answers(200, {"experiences": {}}, CLOSES)),
+        answers(200, ACCEPTED),
     ) as server:
         client = face.client(base_url=server.base_url, observe=exported.telemetry, timeout=5)
         face.fetch(client, "a")

@@ -160,7 +160,7 @@ class Recorder:
         if isinstance(outcome, Response):
             status, self._limit = outcome.status, rate_limit(outcome.headers, time.time()) or self._limit
         else:
-            failure = outcome and outcome.kind
+            failure = None if outcome is None else outcome.kind
         started, seconds = self._started + timedelta(seconds=sent - self._began), ended - sent
         attempt = Attempt(number, request.method, request.url, started, seconds, status, failure)
         self._attempts.append(attempt)
