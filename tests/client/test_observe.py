@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -311,7 +312,17 @@ async def awaited(_: Call) -> None:
     """What nobody would await."""
 
 
-@pytest.mark.parametrize("observe", [7, "print", awaited], ids=["number", "text", "coroutine function"])
+class Awaited:
+    """An object of which the same is true."""
+
+    async def __call__(self, _: Call) -> None: ...
+
+
+@pytest.mark.parametrize(
+    "observe",
+    [7, "print", awaited, Awaited(), partial(awaited)],
+    ids=["number", "text", "coroutine function", "object", "partial"],
+)
 def test_what_cannot_be_called_is_refused(observe: Any) -> None:
     for make in (PersonalizeClient, AsyncPersonalizeClient):
         with pytest.raises(ConfigurationError, match="expected observe to be a function that returns, got"):

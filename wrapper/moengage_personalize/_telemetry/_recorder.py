@@ -61,12 +61,20 @@ def _log_call(call: Call) -> None:
     logger.debug(line, call.operation, call.outcome, call.seconds, len(call.attempts), extra=extra)
 
 
+def _returns(observe: Any) -> bool:
+    """Whether it can be called, and not only awaited then, which nobody would."""
+    try:
+        return callable(observe) and not any(map(inspect.iscoroutinefunction, (observe, type(observe).__call__)))
+    except Exception:  # noqa: BLE001 -- the code of a caller's object may raise anything
+        return False
+
+
 class Observer:
     """What a client counts, and whom it notifies; shared by all its threads and tasks."""
 
     def __init__(self, observe: Any, policy: RetryPolicy) -> None:
         """`policy` is that of fetches."""
-        if observe is not None and (not callable(observe) or inspect.iscoroutinefunction(observe)):
+        if observe is not None and not _returns(observe):
             raise ConfigurationError(f"expected observe to be a function that returns, got {type_name(observe)}")
         self.observe: Observe | None = observe
         self._policy = policy
