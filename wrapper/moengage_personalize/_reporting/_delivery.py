@@ -94,6 +94,11 @@ class Delivery:
                     self.rejections.append(Rejection(events, outcome))
         self._waiting = halves + self._waiting
 
+    @property
+    def error(self) -> PersonalizeError | None:
+        """The first that kept events away."""
+        return self.rejections[0].error if self.rejections else None
+
     def raise_for_rejected(self) -> None:
         """Raise one error that carries every event that was not accepted, if there are any."""
         rejected = {event.uuid for rejection in self.rejections for event in rejection.events}
