@@ -18,7 +18,7 @@ from django.core.signals import setting_changed
 from django.utils.module_loading import import_string
 
 from .. import AsyncPersonalizeClient, ConfigurationError, InSession, PersonalizeClient, Reporter
-from ._visits import Visit, check_options
+from ._visits import Visit, check_options, reporter_of
 
 
 def nobody(_: Any) -> None:
@@ -29,7 +29,7 @@ FUNCTIONS: dict[str, Callable[..., Any]] = {  # or their dotted paths
     "CUSTOMER_ID": nobody,
     "MAKE_CLIENT": PersonalizeClient.from_env,
     "MAKE_ASYNC_CLIENT": AsyncPersonalizeClient.from_env,
-    "MAKE_REPORTER": PersonalizeClient.reporter,
+    "MAKE_REPORTER": reporter_of,
 }
 VALUES: dict[str, Any] = {"QUERY": ("utm_*",), "TIMEOUT": None, "IMPRESSIONS": True}
 
@@ -53,7 +53,7 @@ class Process:
     def async_client(self) -> AsyncPersonalizeClient:
         """Made by the first view that needs it."""
         client: AsyncPersonalizeClient = self._make_async_client()
-        atexit.register(lambda: asyncio.run(self.aclose()))  # when all loops of the process have ended
+        atexit.register(lambda: asyncio.run(client.aclose()))  # when all loops of the process have ended
         return client
 
     def begin_visit(self, client: Any, request: Any, who: Any) -> Visit[Any]:

@@ -45,6 +45,14 @@ def check_options(customer_id: object, query: object, timeout: object) -> tuple[
         raise ConfigurationError(f"expected customer_id to be a function, got {type_name(customer_id)}")
     if timeout is not None:
         check_seconds("timeout", timeout, ConfigurationError)
-    one = plain_text(query)
-    patterns = [one] if one is not None else check_items("query", query, "a pattern or an iterable of patterns")
-    return tuple(check_text("a pattern of query", pattern, ConfigurationError) for pattern in patterns)
+    try:
+        one = plain_text(query)
+        patterns = [one] if one is not None else check_items("query", query, "a pattern or an iterable of patterns")
+        return tuple(check_text("a pattern of query", pattern) for pattern in patterns)
+    except InvalidRequestError as error:
+        raise ConfigurationError(str(error)) from None
+
+
+def reporter_of(client: Any) -> Any:
+    """The reporter of a client, by its own method, which a client for tests may have replaced."""
+    return client.reporter()

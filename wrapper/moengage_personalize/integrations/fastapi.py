@@ -25,7 +25,7 @@ except ModuleNotFoundError as missing:
     raise ImportError(f"expected the extra of FastAPI ({needed}), got no {missing.name}") from missing
 
 from .. import AsyncPage, AsyncPersonalizeClient, AsyncReporter, ConfigurationError, InSession
-from ._visits import Visit, check_options
+from ._visits import Visit, check_options, reporter_of
 
 __all__ = ["Personalize"]
 
@@ -58,7 +58,7 @@ class Personalize:
         timeout: float | None = None,
         impressions: bool = True,
         make_client: Callable[[], AsyncPersonalizeClient] = AsyncPersonalizeClient.from_env,
-        make_reporter: Callable[[AsyncPersonalizeClient], AsyncReporter] = AsyncPersonalizeClient.reporter,
+        make_reporter: Callable[[AsyncPersonalizeClient], AsyncReporter] = reporter_of,
     ) -> None:
         self.make_client, self.make_reporter = make_client, make_reporter
         self._made: tuple[AsyncPersonalizeClient, AsyncReporter] | None = None

@@ -29,7 +29,7 @@ except ModuleNotFoundError as missing:
     raise ImportError(f"expected the extra of Flask ({needed}), got no {missing.name}") from missing
 
 from .. import ConfigurationError, InSession, Page, PersonalizeClient, Reporter
-from ._visits import Visit, check_options
+from ._visits import Visit, check_options, reporter_of
 
 __all__ = ["Personalize"]
 
@@ -63,7 +63,7 @@ class Personalize:
         timeout: float | None = None,
         impressions: bool = True,
         make_client: Callable[[], PersonalizeClient] = PersonalizeClient.from_env,
-        make_reporter: Callable[[PersonalizeClient], Reporter] = PersonalizeClient.reporter,
+        make_reporter: Callable[[PersonalizeClient], Reporter] = reporter_of,
     ) -> None:
         self.make_client, self.make_reporter = make_client, make_reporter
         self._customer_id, self._timeout, self._impressions = customer_id, timeout, impressions
