@@ -1,7 +1,6 @@
 """What the setting PERSONALIZE of Django says, checked, and what a process makes of it: clients and a reporter."""
 
 # Django has no types of its own, and no stubs are needed to use this: what is taken from it is little and plain.
-# mypy: disable-error-code="import-untyped"
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUnknownArgumentType=false
 

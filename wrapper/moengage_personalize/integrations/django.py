@@ -21,7 +21,7 @@ Needs the extra: pip install "moengage-personalize[django]". https://docs.django
 """
 
 # Django has no types of its own, and no stubs are needed to use this: what is taken from it is little and plain.
-# mypy: disable-error-code="import-untyped, untyped-decorator"
+# mypy: disable-error-code="untyped-decorator"
 # pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false, reportUnknownVariableType=false
 # pyright: reportUntypedFunctionDecorator=false, reportUnknownArgumentType=false
 

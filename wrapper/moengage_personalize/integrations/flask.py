@@ -79,10 +79,11 @@ class Personalize:
         """
         client = self.make_client()
         reporter = self.make_reporter(client)
+        if NAME not in app.extensions:  # a test may give the same application another client
+            app.add_template_global(LocalProxy(lambda: self.page), NAME)
+            if self._impressions:
+                app.after_request(self._report_shown)
         app.extensions[NAME] = client, reporter
-        app.add_template_global(LocalProxy(lambda: self.page), NAME)
-        if self._impressions:
-            app.after_request(self._report_shown)
         atexit.register(_close, client, reporter)
 
     @property
