@@ -131,6 +131,14 @@ def test_each_application_has_a_client_of_its_own(fake: Fake) -> None:
         _ = personalize.client
 
 
+def test_another_client_for_the_same_application_reports_once(fake: Fake) -> None:
+    app, other = shop(fake), Fake()
+    other.serve("banner", {"Title": "Other"})
+    Personalize(app, make_client=lambda: other.client)
+    assert visit(app) == "Other "
+    assert (fake.events, shown(other)) == ([], [("shown", "u1", "1")])
+
+
 def test_a_wrong_setting_is_seen_when_the_application_is_made() -> None:
     with pytest.raises(ConfigurationError, match="MOENGAGE_WORKSPACE_ID"):
         Personalize(Flask(__name__))
