@@ -139,7 +139,10 @@ def _readable(request: HttpRequest) -> Page | AsyncPage:
 
 def _value(context: Any, key: str, name: str, default: Any = "") -> Any:
     """{% personalize KEY NAME DEFAULT %}: a value of the default's type, or the default; also with `as`."""
-    return _readable(context.request).value(key, name, default)
+    request: HttpRequest = getattr(context, "request", None)
+    if request is None:
+        raise ConfigurationError("expected a template that is rendered with its request, got one without")
+    return _readable(request).value(key, name, default)
 
 
 register = Library()
