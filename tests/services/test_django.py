@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import atexit
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +13,7 @@ from django.conf import settings
 from django.http import HttpResponse, HttpResponseGone
 from django.shortcuts import render
 from django.template import engines
-from django.test import AsyncClient, Client, override_settings
+from django.test import AsyncClient, Client, RequestFactory, override_settings
 from django.urls import path
 
 from moengage_personalize import ConfigurationError
@@ -166,6 +167,20 @@ def test_a_page_that_would_block_an_event_loop_is_refused(fakes: list[Any]) -> N
         visit("asgi", "blocks")
 
 
+def test_a_template_without_a_request_is_refused(fakes: list[Any]) -> None:
+    with pytest.raises(ConfigurationError, match="rendered with its request"):
+        engines["django"].from_string(TAG).render({})
+
+
+def test_a_value_is_escaped_and_of_the_type_of_its_default(fakes: list[Any]) -> None:
+    fakes[0].serve("banner", {"Title": "<b>", "Limit": 2})
+    request = RequestFactory().get("/")
+    template = (
+        '{% personalize "banner" "Title" %} {% personalize "banner" "Limit" 3 %} {% personalize "banner" "Limit" %}'
+    )
+    assert engines["django"].from_string(template).render({}, request) == "&lt;b&gt; 2 "
+
+
 def test_what_the_request_tells_of_the_visit_is_sent(fakes: list[Any]) -> None:
     with given(*fakes, QUERY="campaign*", TIMEOUT=0.5):
         visit("wsgi", "tag?campaign=spring&utm_medium=email", headers={"User-Agent": "Firefox"})
@@ -212,6 +227,24 @@ def test_without_the_setting_the_client_is_that_of_the_environment(monkeypatch: 
 def test_a_setting_that_cannot_work_is_seen_when_the_server_starts(options: dict[str, Any], fakes: list[Any]) -> None:
     with given(*fakes, **options), pytest.raises(ConfigurationError, match="expected"):
         visit("wsgi", "plain")
+
+
+def test_the_end_of_the_process_sends_what_was_reported_and_closes_both_clients(
+    fakes: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_exit: list[Any] = []
+    monkeypatch.setattr(atexit, "register", at_exit.append)
+    with given(*fakes):
+        visit("asgi", "tag_async")
+        monkeypatch.undo()
+        reporter = get_reporter()
+        for close in reversed(at_exit):
+            if ".integrations." in close.__module__:  # and not what a reporter has registered, for all there are
+                close()
+        assert reporter.stats.sent == 2
+    for fetch in (fakes[0].client.fetch, lambda key: asyncio.run(fakes[1].client.fetch(key))):
+        with pytest.raises(ConfigurationError, match="closed"):
+            fetch("banner")
 
 
 def messages(*types: str) -> Any:

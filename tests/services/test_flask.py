@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,6 +138,21 @@ def test_another_client_for_the_same_application_reports_once(fake: Fake) -> Non
     Personalize(app, make_client=lambda: other.client)
     assert visit(app) == "Other "
     assert (fake.events, shown(other)) == ([], [("shown", "u1", "1")])
+
+
+def test_the_end_of_the_process_sends_what_was_reported_and_closes_the_client(
+    fake: Fake, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    at_exit: list[Any] = []
+    monkeypatch.setattr(atexit, "register", lambda function, *given: at_exit.append((function, given)))
+    app = shop(fake)
+    monkeypatch.undo()
+    visit(app)
+    ((close, given),) = at_exit
+    close(*given)
+    assert given[1].stats.sent == 2
+    with pytest.raises(ConfigurationError, match="closed"):
+        fake.client.fetch("banner")
 
 
 def test_a_wrong_setting_is_seen_when_the_application_is_made() -> None:
