@@ -196,3 +196,10 @@ def test_a_change_of_words_only_is_told_from_one_of_meaning() -> None:
     words = "--- a\n+++ b\n@@ -1 +1 @@\n-    raise Error('expected a Key')\n+    raise Error('XXexpected a keyXX')\n"
     assert mutate.changed_words_only(words)
     assert not mutate.changed_words_only(words.replace("raise Error('XX", "raise Other('XX"))
+
+
+def test_a_moved_name_is_asked_at_its_old_address_while_its_connections_are_young(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert door.main(["moved", "--seconds", "0.5"]) == 0
+    assert capsys.readouterr().out.count("async") == 1

@@ -2,9 +2,9 @@
 
 A caller's object may only claim to be text, a number or a mapping: Django's SimpleLazyObject and wrapt's proxies say
 through `__class__` that they are what they stand for, lazy translations are no str but behave as one, and a property of
-any of them may raise. So the real type decides, code of a caller's object runs guarded, and what goes on is a copy made
-of exact built-in types. An error names the argument and the type that was given, and never repeats a value that may
-identify a visitor.
+any of them may raise. So the real type decides, what code of a caller's object raises is caught, and what goes on is a
+copy made of exact built-in types. An error names the argument and the type that was given, and never repeats a value
+that may identify a visitor.
 """
 
 from __future__ import annotations
@@ -127,13 +127,13 @@ def utc(name: str, at: Any) -> datetime:
             moment = datetime(
                 there.year, there.month, there.day, there.hour, there.minute, there.second, there.microsecond, UTC
             )
-        came = "a naive one"
+        problem = "a naive one"
     except OverflowError:
-        came = "a time that UTC cannot express"
+        problem = "a time that UTC cannot express"
     except Exception as error:  # noqa: BLE001 -- a time zone is the caller's code, and pandas' NaT is a datetime
-        came = f"a {type_name(at)} that raises {type_name(error)}"
+        problem = f"a {type_name(at)} that raises {type_name(error)}"
     if moment is None:
-        raise InvalidRequestError(f"expected {name} to be an aware datetime, got {came}")
+        raise InvalidRequestError(f"expected {name} to be an aware datetime, got {problem}")
     return moment
 
 

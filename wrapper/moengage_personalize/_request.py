@@ -118,9 +118,9 @@ class FetchRequest:
 def experience_keys(keys: object) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
     one = keys if type(keys) is str else plain_text(keys)
-    given = [one] if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
+    values = [one] if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
     once: dict[str, None] = {}
-    for value in given:
+    for value in values:
         key = value if type(value) is str else plain_text(value)
         if key is None or not key.strip():
             raise InvalidRequestError(f"expected an experience key to be a non-empty str, got {short_repr(value)}")
@@ -149,11 +149,11 @@ def _user_identifiers(value: object) -> Mapping[str, Any] | str | None:
 
 def _attributes(value: object) -> dict[str, Any]:
     attributes: dict[str, Any] = {}
-    for given, attribute in check_mapping("attributes", value, "a mapping of names to values").items():
-        name = plain_text(given)
+    for raw_name, attribute in check_mapping("attributes", value, "a mapping of names to values").items():
+        name = plain_text(raw_name)
         if not name:
             raise InvalidRequestError(
-                f"expected an in-session attribute's name to be a non-empty str, got {short_repr(given)}"
+                f"expected an in-session attribute's name to be a non-empty str, got {short_repr(raw_name)}"
             )
         if name in FETCH_FIELDS:
             raise InvalidRequestError(f"expected an in-session attribute, got {name!r}, a field of the request itself")

@@ -122,8 +122,8 @@ def environment(
     """The arguments of `settings` that an environment can give; one that is passed wins over the environment."""
     missing: list[str] = []
 
-    def found(given: str | None, name: str) -> str | None:
-        value = environ.get(name) or None if given is None else given
+    def found(argument: str | None, name: str) -> str | None:
+        value = environ.get(name) or None if argument is None else argument
         if value is None:
             missing.append(name)
         return value
@@ -153,8 +153,8 @@ def _text(name: str, value: object) -> str:
 
 def _origin(data_center: DataCenter | str | int | None, base_url: str | None) -> str:
     if (data_center is None) == (base_url is None):
-        came = "neither" if data_center is None else "both"
-        raise ConfigurationError(f"expected either data_center or base_url, got {came}")
+        found = "neither" if data_center is None else "both"
+        raise ConfigurationError(f"expected either data_center or base_url, got {found}")
     return _data_center(data_center).url if base_url is None else _base_url(base_url)
 
 

@@ -23,27 +23,29 @@ MAX_ATTRIBUTES = 100
 
 def from_asgi(scope: object, query: object, referrer: object) -> dict[str, Any]:
     """The arguments of an InSession: https://asgi.readthedocs.io/en/latest/specs/www.html#http-connection-scope."""
-    given = check_mapping("scope", scope)
+    fields = check_mapping("scope", scope)
     headers: dict[bytes, bytes] = {}
-    for pair in check_items("the headers of scope", given.get("headers", ()), "pairs"):
+    for pair in check_items("the headers of scope", fields.get("headers", ()), "pairs"):
         match pair:  # pyright: ignore[reportMatchNotExhaustive] -- what is no header is left out
             case (bytes(name), bytes(value)):
                 headers.setdefault(name.lower(), value)
-    client = given.get("client")
+    client = fields.get("client")
     address = None if client is None else next(iter(check_items("the client of scope", client, "a pair")), None)
     agent, referer = headers.get(b"user-agent"), headers.get(b"referer")
-    return _arguments(address, agent, given.get("query_string"), referer, query, referrer)
+    return _arguments(address, agent, fields.get("query_string"), referer, query, referrer)
 
 
 def from_wsgi(environ: object, query: object, referrer: object) -> dict[str, Any]:
     """The arguments of an InSession: https://peps.python.org/pep-3333/#environ-variables."""
-    given = check_mapping("environ", environ)
+    fields = check_mapping("environ", environ)
     names = ("REMOTE_ADDR", "HTTP_USER_AGENT", "QUERY_STRING", "HTTP_REFERER")
-    return _arguments(*map(given.get, names), query, referrer)
+    address, agent, text, referer = map(fields.get, names)
+    return _arguments(address, agent, text, referer, query, referrer)
 
 
-def _arguments(address: object, agent: object, text: object, referer: object, *asked: object) -> dict[str, Any]:
-    query, referrer = asked
+def _arguments(
+    address: object, agent: object, text: object, referer: object, query: object, referrer: object
+) -> dict[str, Any]:
     patterns = [query] if plain_text(query) else check_items("query", query, "a pattern or an iterable of patterns")
     wanted = [check_text("a pattern of query", pattern) for pattern in patterns]
     attributes: dict[str, str] = {}
