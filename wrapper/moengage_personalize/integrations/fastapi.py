@@ -19,7 +19,8 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 try:
-    from fastapi import Depends, Request
+    from fastapi import Depends
+    from fastapi.requests import HTTPConnection  # a request, or a WebSocket
 except ModuleNotFoundError as missing:
     needed = 'pip install "moengage-personalize[fastapi]"'
     raise ImportError(f"expected the extra of FastAPI ({needed}), got no {missing.name}") from missing
@@ -65,9 +66,9 @@ class Personalize:
         patterns = check_options(customer_id, query, timeout)
 
         async def page_of_request(
-            request: Request, customer: Annotated[Any, Depends(customer_id)]
+            connection: HTTPConnection, customer: Annotated[Any, Depends(customer_id)]
         ) -> AsyncGenerator[AsyncPage]:
-            session = InSession.from_asgi(request.scope, query=patterns)
+            session = InSession.from_asgi(connection.scope, query=patterns)
             page = self.client.page(customer_id=customer, in_session=session, timeout=timeout)
             visit = Visit(page, customer)
             del customer, session  # an error of the path operation is raised at the yield, and shows what is here
