@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Cookie, Depends, FastAPI, HTTPException
+from fastapi import Cookie, Depends, FastAPI, HTTPException, WebSocket
 from fastapi.testclient import TestClient
 
 from moengage_personalize import AsyncPage, ConfigurationError, InvalidRequestError
@@ -51,6 +51,12 @@ def shop(fake: Fake, customer_id: Any = visitor, **options: Any) -> FastAPI:
         await page.load("banner")
         return page.string("banner", "Title", "Welcome")
 
+    @app.websocket("/socket")
+    async def socket(socket: WebSocket, page: Annotated[AsyncPage, Depends(personalize.page("banner"))]) -> None:
+        await socket.accept()
+        await socket.send_text(page.string("banner", "Title", "Welcome"))
+        await socket.close()
+
     @app.get("/fails")
     async def fails(page: Annotated[AsyncPage, Depends(personalize.page("banner"))]) -> None:
         raise HTTPException(410)
@@ -92,6 +98,12 @@ def test_the_dependencies_of_a_request_share_its_page(fake: Fake) -> None:
 @pytest.mark.parametrize("path", ["/threaded", "/later"])
 def test_a_page_is_read_in_a_thread_and_loaded_later(path: str, fake: Fake) -> None:
     assert visit(shop(fake), path) == "Hi"
+    assert shown(fake) == [("shown", "u1", "2")]
+
+
+def test_a_web_socket_has_a_page(fake: Fake) -> None:
+    with TestClient(shop(fake), cookies={"customer": "u1"}) as http, http.websocket_connect("/socket") as socket:
+        assert socket.receive_text() == "Hi"
     assert shown(fake) == [("shown", "u1", "2")]
 
 
