@@ -40,6 +40,7 @@ from moengage_personalize import (
     ServerError,
     _telemetry,
 )
+from moengage_personalize.testing import FakeAsyncPersonalize, FakePersonalize
 
 KEYS = ["homepage-banner", "nothing"]
 CLOSES = "connection: close"  # so that no request goes into a closed connection, which would be an attempt
@@ -501,6 +502,20 @@ def test_the_connections_of_an_http_client_are_its_own(face: Face, sandbox_url: 
     client = face.client(base_url=sandbox_url, http_client=http_client)
     assert (client.stats.connections_open, client.stats.connections_idle) == (None, None)
     face.run(http_client.close() if isinstance(http_client, httpx.Client) else http_client.aclose())
+
+
+@pytest.mark.parametrize("make", [FakePersonalize, FakeAsyncPersonalize], ids=["sync", "async"])
+def test_a_client_without_a_network_is_observed_too(make: Any) -> None:
+    seen: list[Call] = []
+    fake = make(observe=seen.append)
+    fake.serve("banner", {"Title": "Hi"}, variation="7")
+    fake.fail(503)
+    found = fake.client.fetch("banner")
+    if asyncio.iscoroutine(found):
+        asyncio.run(found)
+    assert [attempt.status for attempt in seen[0].attempts] == [503, 200]
+    assert (seen[0].retries, seen[0].variations) == (1, {"banner": "7"})
+    assert (fake.client.stats.calls, fake.client.stats.connections_open) == (1, 0)
 
 
 def test_stats_show_an_outage_and_its_end(face: Face, caplog: pytest.LogCaptureFixture) -> None:
