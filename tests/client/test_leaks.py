@@ -9,6 +9,7 @@ import signal
 import traceback
 from collections.abc import Iterator
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 import attrs
@@ -16,6 +17,7 @@ import pytest
 from faces import Face
 from servers import answers, cuts_off, hangs, hangs_up, serves, serving
 
+import moengage_personalize
 from moengage_personalize import (
     AsyncPersonalizeClient,
     ExperienceContext,
@@ -298,7 +300,8 @@ def test_an_error_shows_one_frame_of_ours_and_its_cause(face: Face) -> None:
         client = face.client(base_url=server.base_url, max_retries=0)
         with pytest.raises(PersonalizeError) as caught:
             face.fetch(client, "banner")
-    ours = [frame for frame in traceback.extract_tb(caught.tb) if "wrapper" in frame.filename]
+    package = str(Path(moengage_personalize.__file__).parent)
+    ours = [frame for frame in traceback.extract_tb(caught.tb) if frame.filename.startswith(package)]
     assert [frame.name for frame in ours] == ["call"]
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.__traceback__ is None

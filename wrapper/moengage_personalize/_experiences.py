@@ -227,8 +227,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
 
     def _find(self, key: str) -> Experience | None:
         """One experience, decoded when it is first asked for, so that a malformed one costs only itself."""
-        if type(key) is not str:
-            key = plain_text(key) or ""
+        key = plain_text(key) or ""
         if key not in self._served and key in self._raw:
             try:
                 found = self._served[key] = self._read(key, self._raw[key])
