@@ -330,6 +330,18 @@ def test_what_cannot_be_called_is_refused(observe: Any) -> None:
             make("WS", "key", base_url="http://host/v1", observe=observe)
 
 
+def test_what_raises_when_it_is_looked_at_is_refused() -> None:
+    class Odd:
+        def __call__(self, _: Call) -> None: ...
+
+        @property  # type: ignore[misc]
+        def __class__(self) -> Any:
+            raise ZeroDivisionError
+
+    with pytest.raises(ConfigurationError, match="expected observe to be a function that returns, got Odd"):
+        PersonalizeClient("WS", "key", base_url="http://host/v1", observe=Odd())
+
+
 def test_from_env_takes_an_observe(face: Face, sandbox_url: str) -> None:
     seen: list[Call] = []
     client = face.client_class.from_env(**CREDENTIALS, base_url=sandbox_url, observe=seen.append)
