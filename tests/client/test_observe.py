@@ -533,16 +533,16 @@ def test_a_client_without_a_network_is_observed_too(make: Any) -> None:
 def test_stats_show_an_outage_and_its_end(face: Face, caplog: pytest.LogCaptureFixture) -> None:
     seen: list[Call] = []
     with serving(hangs_up, hangs_up, serves("a")) as server, caplog.at_level(logging.INFO):
-        breaker = CircuitBreaker(failures=1, pause=0.2)
+        breaker = CircuitBreaker(failures=1, pause=0.6)
         client = face.client(base_url=server.base_url, circuit_breaker=breaker, max_retries=0, observe=seen.append)
         for _ in range(2):
             face.fetch_or_empty(client, "a")
         assert client.stats.circuit == "open"
-        time.sleep(0.3)
+        time.sleep(0.85)
         assert client.stats.circuit == "half_open"
         face.fetch_or_empty(client, "a")
         assert client.stats.circuit == "open"
-        time.sleep(0.3)
+        time.sleep(0.85)
         face.fetch(client, "a")
         assert client.stats.circuit == "closed"
         assert client.stats.failures == {"ConnectionFailed": 2, "CircuitOpen": 1}
