@@ -25,7 +25,6 @@ from servers import answers, hangs, hangs_up, raw, serves, serving, then_closes
 
 from moengage_personalize import (
     AsyncPersonalizeClient,
-    Attempt,
     AuthenticationFailed,
     BadRequest,
     Call,
@@ -44,16 +43,6 @@ from moengage_personalize.testing import FakeAsyncPersonalize, FakePersonalize
 
 KEYS = ["homepage-banner", "nothing"]
 CLOSES = "connection: close"  # so that no request goes into a closed connection, which would be an attempt
-START = datetime(2026, 11, 23, tzinfo=UTC)
-
-
-def attempt(request: int, failure: Any = None) -> Attempt:
-    status = 200 if failure is None else None
-    return Attempt(request, "POST", "http://host:1/v1", START, 0.1, status, failure)
-
-
-def call(*attempts: Attempt) -> Call:
-    return Call("fetch", None, {}, {}, attempts, START, 0.1, None, "closed", "ok", None)
 
 
 def where() -> object:
@@ -172,23 +161,6 @@ def test_retries_are_attempts_of_one_request(face: Face) -> None:
     ends = [(sent.started, sent.started + timedelta(seconds=sent.seconds)) for sent in one.attempts]
     assert all(end < start for (_, end), (start, _) in pairwise(ends))
     assert (one.retries, one.outcome) == (2, "ok")
-
-
-@pytest.mark.parametrize(
-    ("attempts", "retries"),
-    [
-        ([], 0),
-        ([attempt(0)], 0),
-        ([attempt(0, "stale")], 0),
-        ([attempt(0, "stale"), attempt(0)], 0),
-        ([attempt(0, "connection"), attempt(0, "stale"), attempt(0)], 1),
-        ([attempt(0, "stale"), attempt(0, "stale"), attempt(0)], 1),
-        ([attempt(1), attempt(0, "timeout"), attempt(0, "timeout"), attempt(1), attempt(0)], 3),
-    ],
-    ids=["none", "one", "stale alone", "stale", "stale later", "stale twice", "two requests"],
-)
-def test_the_keep_alive_race_is_no_retry(attempts: list[Attempt], retries: int) -> None:
-    assert call(*attempts).retries == retries
 
 
 def test_a_failure_shows_its_error_without_the_words_of_the_api(face: Face) -> None:
@@ -492,8 +464,10 @@ def test_stats_are_exact_with_many_threads(sandbox_url: str, observe: Any) -> No
 def test_stats_show_the_connections(face: Face, sandbox_url: str) -> None:
     client = face.client(base_url=sandbox_url)
     assert (client.stats.connections_open, client.stats.connections_idle) == (0, 0)
-    face.run(client.warm(3))
-    assert (client.stats.connections_open, client.stats.connections_idle) == (3, 3)
+    face.fetch(client, KEYS)
+    assert (client.stats.connections_open, client.stats.connections_idle) == (1, 1)
+    face.run(client.warm(3))  # over fewer, if one has ended before another began
+    assert 1 <= client.stats.connections_idle == client.stats.connections_open <= 3
 
 
 def test_a_connection_in_use_is_open_and_not_idle() -> None:
