@@ -1,8 +1,8 @@
 """A fetch for each of many customers at a workspace with a limit, while pages of another client share that limit.
 
 The batch must lose no customer, keep its rate within 2 %, and leave the pages what they need: no page may meet a 429.
-Where rate and pages together are more than the limit, it must take 95 % at least of what the pages leave. Time is scaled: a
-minute of the sandbox, and of the pace that the batch keeps, is MINUTE seconds.
+Where rate and pages together are more than the limit, it must take 95 % at least of what the pages leave. Time is
+scaled: a minute of the sandbox, and of the pace that the batch keeps, is MINUTE seconds.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import argparse
 import threading
 import time
 from collections import Counter
+from typing import Any
 from unittest.mock import patch
 
 from moengage_personalize import PersonalizeClient, RateLimited, sandbox
@@ -67,8 +68,8 @@ def batch(side: Side, url: str, customers: int, rate: float) -> tuple[Counter[st
         else:
             yield collect(found)
 
-    async def collect(found: object) -> None:
-        async for _, experiences in found:  # type: ignore[attr-defined]
+    async def collect(found: Any) -> None:
+        async for _, experiences in found:
             count(experiences.error)
 
     with side.opened(lambda: side.client(sandbox.WORKSPACE_ID, sandbox.API_KEY, base_url=url)) as client:

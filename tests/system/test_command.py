@@ -416,7 +416,8 @@ def test_no_command_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> 
     assert main([]) == 2
     printed = "".join(capsys.readouterr())
     assert all(
-        name in printed for name in ("fetch", "doctor", "init", "metadata", "shown", "clicked", "keys", "sandbox")
+        name in printed
+        for name in ("fetch", "bulk", "doctor", "init", "metadata", "shown", "clicked", "keys", "sandbox")
     )
 
 

@@ -8,6 +8,7 @@ being written when the process ended is cut off and asked for again.
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import datetime
@@ -44,7 +45,6 @@ class Done:
     missing: set[int] = field(factory=set[int])
 
     def add(self, number: int, customer: object) -> None:
-        """Another line is in the output."""
         self.missing.update(range(self.last + 1, number))
         self.missing.discard(number)
         if number > self.last:
@@ -65,7 +65,6 @@ class Report:
     failed: dict[str, list[int]] = field(factory=dict[str, list[int]])
 
     def fail(self, number: int, reason: str) -> None:
-        """A line that is not in the output."""
         self.failed.setdefault(reason, []).append(number)
 
     def lines(self) -> Iterator[str]:
@@ -81,7 +80,6 @@ class Speed(ProgressColumn):
     """Customers a minute."""
 
     def render(self, task: Task) -> Text:
-        """Of the last half minute."""
         return Text(f"{60 * (task.speed or 0):,.0f} a minute")
 
 
@@ -113,81 +111,79 @@ def bulk(
     CSV has a header: customer_id, and identifier.NAME or attribute.NAME for more. JSON Lines has an id in each line, or
     an object of customer_id, user_identifiers and attributes.
     """
-    context = click.get_current_context()
     kind, wanted = format_of(customers, kind), [key for text in keys for key in text.split(",")]
     session = InSession(at=at, attributes=dict(attributes))
     report, bar = Report(), _progress()
-    with connection.client() as client, open_customers(customers) as source:
-        done, file = _open_output(out, resume)
-        with file, bar:
-            task = bar.add_task("", total=_total(source, kind, done))
+    with connection.client() as client, open_customers(customers) as source, _open_output(out, resume) as file, bar:
+        done = _read_output(out) if resume else Done()
+        task = bar.add_task("", total=_total(source, kind, done))
 
-            def left_out(number: int, reason: str) -> None:
-                report.fail(number, reason)
+        def left_out(number: int, reason: str) -> None:
+            report.fail(number, reason)
+            bar.advance(task)
+
+        asked = (one for one in read_customers(source, kind, session, left_out) if one not in done)
+        results = client.fetch_each(asked, wanted or None, rate=rate, concurrency=concurrency)
+        try:
+            for customer, experiences in results:
+                _take(file, customer, experiences, report)
                 bar.advance(task)
-
-            asked = (one for one in read_customers(source, kind, session, left_out) if one not in done)
-            results = client.fetch_each(asked, wanted or None, rate=rate, concurrency=concurrency)
-            try:
-                for customer, experiences in results:
-                    error = experiences.error
-                    if isinstance(error, AuthenticationFailed | PermissionDenied | ConfigurationError):
-                        complain(f"{type(error).__name__}: {error}")  # as it would be for all others
-                        context.exit(FAILED)
-                    if error is None:
-                        _write(file, customer, experiences)
-                        report.fetched += 1
-                    else:
-                        report.fail(customer.number, f"{type(error).__name__}: {error}")
-                    bar.advance(task)
-            except OSError as error:
-                raise click.ClickException(
-                    f"expected to read {customers} and write {out}, got {error.strerror}"
-                ) from error
-            finally:
-                results.close()
-                bar.stop()
-                for line in report.lines():
-                    complain(line)
+        except OSError as error:
+            text = f"expected to read {customers} and write {out}, got {error.strerror}"
+            raise click.ClickException(text) from error
+        except KeyboardInterrupt:
+            complain("interrupted: --resume goes on with it")
+            raise
+        finally:
+            results.close()
+            bar.stop()
+            for line in report.lines():
+                complain(line)
     if report.failed:
-        context.exit(FAILED)
+        click.get_current_context().exit(FAILED)
 
 
-def _open_output(path: Path, resume: bool) -> tuple[Done, BinaryIO]:
-    """The file, at its end, and what is in it."""
-    done, whole = Done(), 0
+def _open_output(path: Path, resume: bool) -> BinaryIO:
+    """The file, unbuffered, so that what is interrupted leaves whole lines."""
     try:
-        if not resume and path.exists() and path.stat().st_size:
+        if not resume and path.is_file() and path.stat().st_size:
             raise click.UsageError(f"expected --out to name a new file, or --resume, got {str(path)!r}, which is there")
-        file = path.open("a+b", buffering=0)
-        file.seek(0)
-        for number, line in enumerate(file if resume else (), 1):
-            if line.endswith(b"\n"):
-                whole += len(line)
-                _read(done, line, number)
-        if resume:
-            file.truncate(whole)
+        return path.open("a+b", buffering=0)
     except OSError as error:
         raise click.UsageError(f"expected a file to write, got {str(path)!r}: {error.strerror}") from None
-    return done, file
 
 
-def _read(done: Done, line: bytes, number: int) -> None:
-    try:
-        found: Any = json.loads(line)
-        done.add(int(found["line"]), found[ID])
-    except (ValueError, TypeError, LookupError):
-        raise ConfigurationError(
-            f"expected --out to be a file of an earlier run, got another in line {number}"
-        ) from None
+def _read_output(path: Path) -> Done:
+    """What an earlier run has left, without a line that was cut off."""
+    done, whole = Done(), 0
+    with path.open("rb") as lines:
+        for number, line in enumerate(lines, 1):
+            if line.endswith(b"\n"):
+                whole += len(line)
+                try:
+                    found: Any = json.loads(line)
+                    done.add(int(found["line"]), found[ID])
+                except (ValueError, TypeError, LookupError):
+                    text = f"expected --out to be a file of an earlier run, got another in line {number}"
+                    raise ConfigurationError(text) from None
+    os.truncate(path, whole)
+    return done
 
 
-def _write(file: BinaryIO, customer: Customer, experiences: Experiences) -> None:
+def _take(file: BinaryIO, customer: Customer, experiences: Experiences, report: Report) -> None:
+    """Write what came of a customer, or note why nothing did."""
+    error = experiences.error
+    if error is not None:
+        report.fail(customer.number, f"{type(error).__name__}: {error}")
+        if isinstance(error, AuthenticationFailed | PermissionDenied | ConfigurationError):  # as it will be for all
+            click.get_current_context().exit(FAILED)
+        return
     served = {
         key: {"payload": dict(one), "experience_context": one.context.attributes()} for key, one in experiences.items()
     }
     text = json.dumps({"line": customer.number, ID: customer[ID], "experiences": served})
     file.write(text.encode() + b"\n")
+    report.fetched += 1
 
 
 def _total(source: BinaryIO, kind: str, done: Done) -> int | None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import io
 import json
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -53,19 +52,23 @@ def read_customers(file: BinaryIO, kind: str, session: InSession, on_bad: OnBad)
         session: what a customer with attributes of its own has besides.
         on_bad: called with the number of a line that is no customer, and why, in words that do not repeat it.
     """
-    text = io.TextIOWrapper(file, "utf-8-sig", "surrogateescape", newline="")
-    return (_csv if kind == "csv" else _jsonl)(text, session, on_bad)
+    return (_csv if kind == "csv" else _jsonl)(_decoded(file), session, on_bad)
 
 
-def _csv(text: io.TextIOWrapper, session: InSession, on_bad: OnBad) -> Iterator[Customer]:
-    rows = csv.reader(text, strict=True)
+def _decoded(file: BinaryIO) -> Iterator[str]:
+    """The lines, with their ends; the first without the mark that Excel writes."""
+    for number, line in enumerate(file):
+        yield line.decode("utf-8" if number else "utf-8-sig", "surrogateescape")
+
+
+def _csv(lines: Iterator[str], session: InSession, on_bad: OnBad) -> Iterator[Customer]:
+    rows = csv.reader(lines, strict=True)
     try:
-        header = next(rows, [])
+        header = next(rows, list[str]())
     except csv.Error:
         header = []
     if ID not in header:
         raise ConfigurationError(f"expected a header with the column {ID} in the first line, got another")
-    number = rows.line_num
     while True:
         number = rows.line_num + 1  # where a row begins; text in quotes may go over lines
         try:
@@ -89,8 +92,8 @@ def _with_prefix(cells: Mapping[str, str], prefix: str) -> dict[str, str]:
     return {name.removeprefix(prefix): cell for name, cell in cells.items() if name.startswith(prefix) and cell}
 
 
-def _jsonl(text: io.TextIOWrapper, session: InSession, on_bad: OnBad) -> Iterator[Customer]:
-    for number, line in enumerate(text, 1):
+def _jsonl(lines: Iterator[str], session: InSession, on_bad: OnBad) -> Iterator[Customer]:
+    for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
         try:
@@ -103,7 +106,7 @@ def _jsonl(text: io.TextIOWrapper, session: InSession, on_bad: OnBad) -> Iterato
             continue
         fields = cast(dict[str, Any], found)
         more = fields.keys() - {ID, "user_identifiers", "attributes"}
-        attributes = fields.get("attributes") or {}
+        attributes: object = fields.get("attributes") or {}
         if more or not isinstance(attributes, dict):
             on_bad(number, f"expected an object of {ID}, user_identifiers and attributes, got another")
             continue
