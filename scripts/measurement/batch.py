@@ -15,12 +15,11 @@ from typing import Any
 from unittest.mock import patch
 
 from moengage_personalize import PersonalizeClient, RateLimited, sandbox
-from moengage_personalize._operations import _pacing
-from moengage_personalize.sandbox import _state
 
 from .figures import show, verdict
 from .sides import SIDES, Side, Worker
 
+PACKAGE = "moengage_personalize"
 LIMIT = 3_000  # requests a minute
 PAGES = 240
 RATES = (2_400, 3_000)
@@ -93,8 +92,8 @@ def run(options: argparse.Namespace) -> int:
         for rate in RATES:
             application = sandbox.app(rate_limit=LIMIT)
             with (
-                patch.object(_pacing, "WINDOW", options.minute),
-                patch.object(_state, "MINUTE", options.minute),
+                patch(f"{PACKAGE}._operations._pacing.WINDOW", options.minute),
+                patch(f"{PACKAGE}.sandbox._state.MINUTE", options.minute),
                 sandbox.serve(application) as url,
                 made() as side,
             ):
