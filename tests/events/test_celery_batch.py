@@ -44,7 +44,7 @@ def test_the_task_of_the_guide_keeps_its_rate_and_waits_for_the_reset(
     guide = (ROOT / "wrapper" / "guides" / "batch.md").read_text("utf-8")
     blocks = re.findall(r"^```python\n(.*?)^```", guide, re.MULTILINE | re.DOTALL)
     (task,) = [block for block in blocks if "Celery" in block]
-    head = "from moengage_personalize import PersonalizeClient\n"
+    head = "from typing import Any\n\nfrom moengage_personalize import PersonalizeClient\n"
     (tmp_path / "shop.py").write_text(head + task.partition("app.conf.task_always_eager")[0], "utf-8")
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
