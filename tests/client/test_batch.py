@@ -9,6 +9,7 @@ import threading
 import time
 import traceback
 from collections.abc import AsyncIterator, Iterator
+from contextlib import nullcontext
 from itertools import count
 from typing import Any
 from uuid import UUID
@@ -312,6 +313,28 @@ def test_an_async_iterable_is_gone_through_beside_the_results() -> None:
         assert face.run(first(face.client(base_url=url))) == "anna"
     face.finish()
     assert ended == [True]
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_an_async_iterable_may_end_or_raise(sandbox_url: str, fails: bool) -> None:
+    async def rows() -> AsyncIterator[int]:
+        for number in range(40):
+            await asyncio.sleep(0)
+            yield number
+        if fails:
+            raise CursorError
+
+    got: list[int] = []
+
+    async def collect(client: Any) -> None:
+        async for number, _ in client.fetch_each(rows(), "a", rate=FAST):
+            got.append(number)
+
+    face = Face("async")
+    with pytest.raises(CursorError) if fails else nullcontext():
+        face.run(collect(face.client(base_url=sandbox_url)))
+    face.finish()
+    assert sorted(got) == list(range(40))
 
 
 def test_customers_are_taken_in_the_thread_that_iterates(sandbox_url: str) -> None:
