@@ -40,6 +40,7 @@ ORDER = [
     "_request",
     "_web",
     "_generated",
+    "_telemetry",
     "_call",
     "_responses",
     "_transport",

@@ -17,6 +17,9 @@ from moengage_personalize import (
     AsyncPage,
     AsyncPersonalizeClient,
     AsyncReporter,
+    Attempt,
+    Call,
+    ClientStats,
     DataCenter,
     DeadlineExceeded,
     Experience,
@@ -38,6 +41,7 @@ from moengage_personalize import (
 )
 from moengage_personalize.integrations.celery import ReportTask, report_task
 from moengage_personalize.integrations.clicks import ClickSigner
+from moengage_personalize.integrations.opentelemetry import Telemetry
 from moengage_personalize.testing import (
     FakeAsyncPersonalize,
     FakePersonalize,
@@ -212,3 +216,29 @@ def uses_the_fixtures(personalize: FakePersonalize, asked: FakeAsyncPersonalize,
     assert_type(asked.client, AsyncPersonalizeClient)
     assert_type(personalize.requests, list[ReceivedFetch])
     assert_type(sandboxed.events, list[ReceivedEvent])
+
+
+def watch(call: Call) -> None:
+    assert_type(call.keys, tuple[str, ...] | None)
+    assert_type(call.served, tuple[str, ...])
+    assert_type(call.variations, Mapping[str, str])
+    assert_type(call.attempts, tuple[Attempt, ...])
+    assert_type(call.attempts[0].started, datetime)
+    assert_type(call.attempts[0].status, int | None)
+    assert_type(call.attempts[0].host, str)
+    assert_type(call.retries, int)
+    assert_type(call.rate_limit, RateLimit | None)
+    assert_type(call.error, PersonalizeError | None)
+    assert call.operation != "fetsh"  # type: ignore[comparison-overlap]  # pyright: ignore
+    assert call.circuit != "half open"  # type: ignore[comparison-overlap]  # pyright: ignore
+
+
+PersonalizeClient("WS", "key", "03", observe=watch)
+seen: list[Call] = []
+AsyncPersonalizeClient.from_env(observe=seen.append)
+PersonalizeClient.from_env(observe=Telemetry())
+PersonalizeClient("WS", "key", "03", observe=handle)  # type: ignore[arg-type]  # pyright: ignore
+assert_type(client.stats, ClientStats)
+assert_type(client.stats.failures, Mapping[str, int])
+assert_type(client.stats.connections_open, int | None)
+assert_type(Telemetry().watch(client.reporter()), Reporter)
