@@ -21,6 +21,7 @@ from servers import answers, hangs, serving
 
 from moengage_personalize import (
     AuthenticationFailed,
+    Call,
     ConfigurationError,
     Experiences,
     InSession,
@@ -77,6 +78,15 @@ def test_a_customer_that_cannot_be_costs_itself(face: Face, client: Any, app: sa
     found = face.fetch_each(client, ["anna", customer, "ben"], "a", concurrency=1)
     assert [type(experiences.error) for _, experiences in found] == [type(None), InvalidRequestError, type(None)]
     assert len(app.requests) == 2
+
+
+def test_each_customer_is_observed_as_a_fetch(face: Face, app: sandbox.Sandbox) -> None:
+    seen: list[Call] = []
+    with sandbox.serve(app) as url:
+        client = face.client(base_url=url, timeout=5, observe=seen.append)
+        face.fetch_each(client, range(5), "a", rate=FAST)
+        assert client.stats.calls == 5
+    assert [call.operation for call in seen] == ["fetch"] * 5
 
 
 def test_a_customer_that_fails_costs_itself(face: Face, client: Any, app: sandbox.Sandbox) -> None:
