@@ -11,6 +11,8 @@ from uuid import UUID
 import httpx
 from celery import Celery
 from celery.result import AsyncResult
+from fastapi import FastAPI
+from flask import Flask
 
 from moengage_personalize import (
     APIError,
@@ -39,8 +41,10 @@ from moengage_personalize import (
     ReporterStats,
     events,
 )
+from moengage_personalize.integrations import fastapi, flask
 from moengage_personalize.integrations.celery import ReportTask, report_task
 from moengage_personalize.integrations.clicks import ClickSigner
+from moengage_personalize.integrations.django import apage, get_client, get_reporter, page as page_of, with_lifespan
 from moengage_personalize.integrations.opentelemetry import Telemetry
 from moengage_personalize.testing import (
     FakeAsyncPersonalize,
@@ -204,6 +208,27 @@ assert_type(experiences.to_dict(sign=signer.sign), dict[str, ExperienceDict])
 experiences.to_dict(sign=experience.string)  # type: ignore[arg-type]  # pyright: ignore
 assert_type(InSession.from_asgi({"type": "http"}, query=("utm_*",), referrer="referrer"), InSession)
 assert_type(InSession.from_wsgi({}, query="utm_*"), InSession)
+
+in_fastapi = fastapi.Personalize(page, query="utm_*", timeout=0.3, make_client=AsyncPersonalizeClient.from_env)
+FastAPI(lifespan=in_fastapi.lifespan)
+assert_type(in_fastapi.client, AsyncPersonalizeClient)
+assert_type(in_fastapi.reporter, AsyncReporter)
+fastapi.Personalize(make_client=PersonalizeClient.from_env)  # type: ignore[arg-type]  # pyright: ignore
+
+in_flask = flask.Personalize(Flask("shop"), customer_id=lambda: 7, make_reporter=lambda made: made.reporter())
+assert_type(in_flask.page, Page)
+assert_type(in_flask.reporter, Reporter)
+flask.Personalize(customer_id=lambda request: 7)  # type: ignore  # pyright: ignore
+
+request: Any = None
+assert_type(page_of(request), Page)
+assert_type(get_client(), PersonalizeClient)
+assert_type(get_reporter(), Reporter)
+with_lifespan(with_lifespan(request))
+
+
+async def view() -> None:
+    assert_type(await apage(request, "a", "b"), AsyncPage)
 
 
 def uses_the_fixtures(personalize: FakePersonalize, asked: FakeAsyncPersonalize, sandboxed: SandboxPersonalize) -> None:
