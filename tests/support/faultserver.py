@@ -96,6 +96,10 @@ class Exchange:
         await self._writer.drain()
         await asyncio.sleep(0)  # drain does not wait while the peer keeps up, and the others must have their turn
 
+    def surplus_is_sent(self) -> None:
+        """Say that the late answer is on its way."""
+        self._server.surplus_sent.set()
+
     async def drip(self, data: bytes, wrap: Callable[[bytes], bytes] = bytes) -> None:
         """Send a byte at a time, each wrapped."""
         for position in range(len(data)):
@@ -421,6 +425,7 @@ async def surplus_late(exchange: Exchange) -> None:
     await exchange.send(exchange.good())
     await asyncio.sleep(LATE)
     await exchange.send(exchange.good(SOMEBODY_ELSE))
+    exchange.surplus_is_sent()
 
 
 @mode("surplus answer after the last chunk", "value", "MalformedResponse")
@@ -702,6 +707,7 @@ class FaultServer:
     def __init__(self, patience: float = 6.0) -> None:
         """`patience` is for how many seconds a fault goes on, so that a client without a deadline fails, not hangs."""
         self.requests: list[Received] = []
+        self.surplus_sent = threading.Event()
         self._patience = patience
         self._certificates = Certificates()
         self._listeners: list[Listener] = []
