@@ -161,6 +161,7 @@ def test_a_lost_event_is_seen() -> None:
     assert drill.Row("a", put=2, arrived=2, duplicates=1, other="1 twice").broken == "1 twice"
 
 
+@pytest.mark.slow
 def test_events_are_drilled() -> None:
     assert door.main(["drill", "--only", "ends", "killed", "shared", "--rounds", "1", "--pages", "20"]) == 0
 

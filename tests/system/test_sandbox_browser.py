@@ -24,9 +24,13 @@ FLAGS = (
     "--disable-component-update --disable-sync --window-size=1280,1600"
 )
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
-)
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.xdist_group("browser"),  # one browser is enough
+    pytest.mark.skipif(
+        CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
+    ),
+]
 
 EXPERIENCES = """\
 experiences:
