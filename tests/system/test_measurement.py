@@ -146,7 +146,8 @@ def test_a_tally_sees_failures_overruns_and_foreign_errors() -> None:
 @pytest.mark.parametrize(
     "options", [["--echo", "400"], ["--race", "64"], ["--cancelled", "200"], ["--minutes", "0.03"]]
 )
-def test_the_soak_is_measured(options: list[str]) -> None:
+def test_the_soak_is_measured(options: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(soak, "OVERRUN", 5.0)  # the machine of a test may have other things to do
     assert door.main(["soak", *options]) == 0
 
 
