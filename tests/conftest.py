@@ -30,8 +30,9 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Both clients; where the network is the point, the async one with a second event loop, too."""
     if "face" in metafunc.fixturenames:
-        second = ["uvloop"] if metafunc.definition.path.parent.name == "transport" else []
-        metafunc.parametrize("face", ["sync", "async", *second], indirect=True)
+        second = [pytest.param("uvloop", marks=pytest.mark.slow)]
+        in_transport = metafunc.definition.path.parent.name == "transport"
+        metafunc.parametrize("face", ["sync", "async", *(second if in_transport else [])], indirect=True)
 
 
 @pytest.fixture
