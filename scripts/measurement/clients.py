@@ -242,7 +242,8 @@ def exchanged(connect: Callable[[Target], Any], target: Target, idle: Idle) -> W
     return target.read(json.loads(received.partition(b"\r\n\r\n")[2]))
 
 
-OURS, HTTPX, GENERATED, FLOOR = "ours", "httpx by hand", "generated client", "raw socket, the floor"
+OURS, OBSERVED = "ours", "ours, with an observe"
+HTTPX, GENERATED, FLOOR = "httpx by hand", "generated client", "raw socket, the floor"
 AIOHTTP, PYREQWEST = "aiohttp by hand", "pyreqwest by hand"
 
 
@@ -265,6 +266,7 @@ CLIENTS: dict[str, dict[str, Client]] = {
         FLOOR: Client("json", lambda _: Idle(), partial(exchanged, _socket)),
         GENERATED: Client("httpx", _generated, partial(generated, fetch_experience.sync)),
         OURS: Client("httpx", lambda target: PersonalizeClient(**settings(target.base_url)), fetched),
+        OBSERVED: Client("httpx", lambda target: PersonalizeClient(**settings(target.base_url), observe=id), fetched),
     },
     "async": {
         HTTPX: Client("httpx", library("httpx", "AsyncClient"), posted),
@@ -275,6 +277,9 @@ CLIENTS: dict[str, dict[str, Client]] = {
         FLOOR: Client("json", lambda _: Idle(), partial(exchanged, Stream.to)),
         GENERATED: Client("httpx", _generated, partial(generated, fetch_experience.asyncio)),
         OURS: Client("httpx", lambda target: AsyncPersonalizeClient(**settings(target.base_url)), fetched),
+        OBSERVED: Client(
+            "httpx", lambda target: AsyncPersonalizeClient(**settings(target.base_url), observe=id), fetched
+        ),
     },
 }
 

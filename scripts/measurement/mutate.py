@@ -2,6 +2,7 @@
 
     mutate                       all of them
     mutate _call _policy/_retry  these modules; a minute or two for a hundred changes on two cores
+    mutate --note FILE           add the table of modules and survivors to FILE, a row of Markdown each
 
 A copy of the project in .mutate is changed, never the project itself. At least 97 % of the changes must be noticed; a
 change that leaves the meaning as it was is never noticed, so each survivor is printed, to be looked at. mutmut changes
@@ -26,22 +27,30 @@ COPY = ROOT / ".mutate"
 NOTICED = 0.97
 # A module, and the tests that are to notice: no sockets, no threads, no clock of its own.
 MODULES = {
-    "_arguments": "unit/test_arguments.py",
+    "_arguments": "unit/test_arguments.py unit/test_request.py events/test_events.py",
     "_call": "unit/test_call.py",
     "_context": "unit/test_experiences.py",
-    "_experiences": "unit/test_experiences.py",
+    "_errors": "unit/test_errors.py",
+    "_experiences": "unit/test_experiences.py client/test_to_dict.py",
     "_json": "unit/test_json.py unit/test_experiences.py unit/test_generated.py",
+    "_redact": "unit/test_errors.py",
     "_request": "unit/test_request.py unit/test_generated.py",
     "_responses": "unit/test_responses.py unit/test_errors.py",
     "_settings": "unit/test_settings.py",
     "_split": "unit/test_generated.py unit/test_experiences.py",
+    "_web": "unit/test_web.py",
+    "events": "events/test_events.py",
     "_policy/_circuit": "unit/test_policy.py",
     "_policy/_retry": "unit/test_policy.py unit/test_call.py",
     "_transport/_body": "transport/test_parser.py",
+    "_transport/_origin": "transport/test_origin.py transport/test_proxies.py",
     "_transport/_parser": "transport/test_parser.py",
-    "_reporting/_delivery": "events/test_events.py events/test_reporter.py",
-    "_reporting/_outbox": "events/test_schedule.py events/test_reporter.py",
+    "_reporting/_delivery": "events/test_events.py events/test_schedule.py",
+    "_reporting/_outbox": "events/test_schedule.py",
     "_reporting/_schedule": "events/test_schedule.py",
+    "_spool/_store": "events/test_spool.py",
+    "sandbox/_answer": "system/test_sandbox.py",
+    "integrations/clicks": "events/test_clicks.py",
 }
 CONFIGURATION = """
 [tool.mutmut]
@@ -49,6 +58,8 @@ source_paths = ["src"]
 only_mutate = {modules}
 also_copy = ["scripts", "spec", "README.md"]
 pytest_add_cli_args_test_selection = {tests}
+timeout_constant = 2.0
+timeout_multiplier = 6.0
 """
 
 
@@ -83,10 +94,23 @@ def changed_words_only(diff: str) -> bool:
     return len(lines) == 2 and lines[0] == lines[1]
 
 
+def changed_to(diff: str) -> str:
+    """What the line of a change reads like after it."""
+    return " ".join(line[1:].strip() for line in diff.splitlines() if re.match(r"\+(?!\+\+)", line))
+
+
+def row(module: str, counts: Counter[str], survivors: list[str]) -> str:
+    """One of the table of a note: the module, its changes, how many were noticed, and which survived."""
+    escaped = (line.replace("|", "\\|") for line in survivors)
+    listed = "<br>".join(f"`{line}`" for line in escaped) or "none"
+    return f"| {module} | {counts['noticed'] + counts['survived']} | {counts['noticed']} | {listed} |\n"
+
+
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Of the command line."""
     parser.add_argument("modules", nargs="*", metavar="MODULE", help=f"of {', '.join(MODULES)}; all by default")
     parser.add_argument("--cores", type=int, default=os.cpu_count())
+    parser.add_argument("--note", type=Path, help="a file to which a row of Markdown is added for each module")
 
 
 def run(options: argparse.Namespace) -> int:
@@ -99,6 +123,7 @@ def run(options: argparse.Namespace) -> int:
     mutmut("run", "--max-children", str(options.cores))
     found = re.findall(r"^\s+(\S+__mutmut_\d+): (.*)$", mutmut("results", "--all", "true"), re.MULTILINE)
     counted: dict[str, Counter[str]] = {}
+    survivors: dict[str, list[str]] = {}
     for name, status in found:
         module, kind, diff = name.partition(".")[2].rpartition(".")[0].replace(".", "/"), "noticed", ""
         if status in ("survived", "no tests", "not checked"):
@@ -107,8 +132,12 @@ def run(options: argparse.Namespace) -> int:
         counted.setdefault(module, Counter())[kind] += 1
         if kind == "survived":
             print(f"\n{name}: {status}\n" + "\n".join(line for line in diff.splitlines() if line[:1] in "-+@"))
+            survivors.setdefault(module, []).append(changed_to(diff))
     kinds = ("noticed", "survived", "words only")
     show("", ["module", *kinds], [[name, *(str(counts[kind]) for kind in kinds)] for name, counts in counted.items()])
+    if options.note:
+        with options.note.open("a", encoding="utf-8") as note:
+            note.writelines(row(name, counts, survivors.get(name, [])) for name, counts in counted.items())
     noticed, survived = (sum(counts[kind] for counts in counted.values()) for kind in kinds[:2])
     share = noticed / max(1, noticed + survived)
     return verdict([f"{share:.1%} of {noticed + survived} changes were noticed"] if share < NOTICED else [])

@@ -193,7 +193,7 @@ def test_a_429_that_asks_for_long_is_not_waited_for(face: Face) -> None:
 def test_fetch_or_empty_tells_the_error_and_logs_one_line(face: Face, caplog: pytest.LogCaptureFixture) -> None:
     with serving(answers(401, {"title": "No", "description": "user_canary is not known"})) as server:
         client = face.client(base_url=server.base_url)
-        with caplog.at_level(logging.DEBUG, logger="moengage_personalize"):
+        with caplog.at_level(logging.INFO, logger="moengage_personalize"):
             experiences = face.fetch_or_empty(client, "a", customer_id="user_canary")
     assert isinstance(experiences.error, AuthenticationFailed)
     assert experiences.error.__traceback__ is None

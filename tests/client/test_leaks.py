@@ -8,12 +8,16 @@ import logging
 import signal
 import traceback
 from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
+import attrs
 import pytest
 from faces import Face
-from servers import answers, cuts_off, hangs, hangs_up, serving
+from servers import answers, cuts_off, hangs, hangs_up, serves, serving
 
+import moengage_personalize
 from moengage_personalize import (
     AsyncPersonalizeClient,
     ExperienceContext,
@@ -55,7 +59,9 @@ def left_behind(error: BaseException, caplog: pytest.LogCaptureFixture) -> str:
             texts += [repr(frame.locals) + str(frame.line) for frame in frames]
             texts += link.format_exception_only()
             links += [link.__cause__, link.__context__]
+    ours = [record for record in caplog.records if record.name == "moengage_personalize"]
     texts += [record.getMessage() for record in caplog.records if record.levelno > logging.DEBUG]
+    texts += [f"{record.getMessage()} {vars(record)!r}" for record in ours]
     return "\n".join(texts)
 
 
@@ -230,6 +236,47 @@ def test_no_fault_of_a_transport_leaks(what: str, face: Face, caplog: pytest.Log
         assert "perform" in caught.value.__notes__[0]
 
 
+def shows(value: object) -> str:
+    """All that can be reached from what is observed: fields, the attributes of errors, and what those hold."""
+    if attrs.has(type(value)):
+        return " ".join(shows(getattr(value, field.name)) for field in attrs.fields(type(value)))
+    if isinstance(value, BaseException):
+        return f"{value!r} {vars(value)!r} {value.__cause__!r} {value.__traceback__!r}"
+    if isinstance(value, tuple | list):
+        return " ".join(map(shows, value))
+    return repr(value)
+
+
+@pytest.mark.parametrize("what", ASKED)
+@pytest.mark.parametrize(
+    "bad",
+    [hangs_up, hangs, *(answers(status, ECHO) for status in (200, 400, 401, 429, 500)), serves("banner")],
+    ids=["hangs up", "hangs", "200", "400", "401", "429", "500", "serves"],
+)
+def test_what_is_observed_holds_nothing_of_a_visitor(
+    what: str, bad: Any, face: Face, caplog: pytest.LogCaptureFixture
+) -> None:
+    seen: list[object] = []
+    with serving(bad) as server, caplog.at_level(logging.DEBUG, logger="moengage_personalize"):
+        base_url = server.base_url
+        client = face.client(workspace_id="WS", api_key=KEY, base_url=base_url, max_retries=1, observe=seen.append)
+
+        async def ask() -> Any:
+            return await visit(face, client, what)
+
+        with suppress(PersonalizeError):
+            if face.kind == "sync":
+                visit(face, client, what)
+            else:
+                face.run(ask())
+        assert CUSTOMER.encode() in server.requests[0]
+    assert len(seen) == 1
+    records = [record for record in caplog.records if record.name == "moengage_personalize"]
+    assert len(records) >= 2
+    text = " ".join([shows(seen), *(f"{record.getMessage()} {vars(record)!r}" for record in records)])
+    assert [canary for canary in CANARIES if canary in text] == []
+
+
 def test_an_error_that_the_caller_was_handling_keeps_its_traceback(face: Face) -> None:
     client = face.client(base_url="http://127.0.0.1:9/v1", max_retries=0)
 
@@ -253,7 +300,8 @@ def test_an_error_shows_one_frame_of_ours_and_its_cause(face: Face) -> None:
         client = face.client(base_url=server.base_url, max_retries=0)
         with pytest.raises(PersonalizeError) as caught:
             face.fetch(client, "banner")
-    ours = [frame for frame in traceback.extract_tb(caught.tb) if "wrapper" in frame.filename]
+    package = str(Path(moengage_personalize.__file__).parent)
+    ours = [frame for frame in traceback.extract_tb(caught.tb) if frame.filename.startswith(package)]
     assert [frame.name for frame in ours] == ["call"]
     assert caught.value.__cause__ is not None
     assert caught.value.__cause__.__traceback__ is None

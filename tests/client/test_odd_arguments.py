@@ -66,7 +66,7 @@ def test_a_value_is_made_or_refused(make: str, name: str) -> None:
 @pytest.mark.parametrize("name", ODD)
 def test_a_client_is_made_or_refused(face: Face, name: str) -> None:
     given: dict[str, Any] = {**CREDENTIALS, "base_url": "http://127.0.0.1:9/v1"}
-    for argument in (*given, "timeout", "max_retries", "circuit_breaker", "http_client", "data_center"):
+    for argument in (*given, "timeout", "max_retries", "circuit_breaker", "http_client", "observe", "data_center"):
         made = tried(lambda argument=argument: face.client_class(**{**given, argument: ODD[name]}))  # type: ignore[misc]
         if not isinstance(made, ConfigurationError):
             face.close(made)

@@ -101,6 +101,14 @@ def test_a_token_is_accepted_for_its_time_and_while_clocks_differ(
         assert refusal(token, signer) == f"expected a token of at most 100 s, got {came}"
 
 
+def test_a_token_of_a_second_may_be_too_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    signer = ClickSigner([KEY], max_age=0.5)
+    monkeypatch.setattr("time.time", lambda: 1_000.0)
+    token = signer.sign(CONTEXT, customer_id=CUSTOMER)
+    monkeypatch.setattr("time.time", lambda: 1_001.0)
+    assert refusal(token, signer).endswith("got one of 1 s")
+
+
 @given(place=st.integers(0, 10_000), with_what=st.sampled_from(string.ascii_letters + string.digits + "-_.ä\0\n"))
 def test_a_token_with_one_character_changed_is_refused(place: int, with_what: str) -> None:
     token = sign()
@@ -119,6 +127,11 @@ def test_a_token_with_one_character_changed_is_refused(place: int, with_what: st
 def test_a_token_that_was_cut_is_refused(length: int) -> None:
     token = sign()
     assert "expected a token that one of the keys has signed" in refusal(token[: length % len(token)])
+
+
+def test_what_is_no_text_is_refused_by_its_type() -> None:
+    for token in (5, None, b"token", Hostile()):
+        assert refusal(token) == f"expected a token as str, got {type(token).__name__}"
 
 
 @given(st.text(max_size=300) | st.text("ab.-_=", max_size=50))
@@ -198,6 +211,14 @@ def test_keys_that_are_none_or_weak_are_refused_when_the_signer_is_made(keys: An
 def test_keys_that_are_made_by_chance_are_taken(key: Any) -> None:
     signer = ClickSigner((key,))
     assert signer.event(signer.sign(CONTEXT, customer_id=7)).customer_id == "7"
+
+
+def test_a_key_has_six_different_bytes_and_is_no_text_repeated() -> None:
+    ClickSigner(["abcdef" * 5 + "ba"])
+    said = r"^expected a key of 32 bytes or more .*, got a shorter or simpler one$"
+    for weak in ("abcde" * 6 + "ba", "abcdefgh" * 4, b"ab" + b"a" * 40):
+        with pytest.raises(ConfigurationError, match=said):
+            ClickSigner([weak])
 
 
 @pytest.mark.parametrize("max_age", [0, -1, float("nan"), "1", None, 31 * 86_400])

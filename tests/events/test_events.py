@@ -48,8 +48,15 @@ def test_an_event_is_stamped_once_when_it_is_made() -> None:
         one.uuid = other.uuid  # type: ignore[misc]
 
 
+class Safe(str):
+    """A subclass of str; its str() is another text."""
+
+    def __str__(self) -> str:
+        return "another"
+
+
 @pytest.mark.parametrize("make", [events.shown, events.clicked])
-@pytest.mark.parametrize("kind", [str, UUID])
+@pytest.mark.parametrize("kind", [str, Safe, UUID])
 def test_the_uuid_of_an_event_may_be_given(make: Any, kind: Any) -> None:
     uuid = "5f0c1f7e-9a3c-4c8e-8c55-0f3c8d3f2a10"
     assert make(CONTEXT, customer_id="user_8821", uuid=kind(uuid)).uuid == uuid
@@ -64,6 +71,7 @@ def test_a_uuid_that_is_none_of_version_4_is_refused(uuid: Any) -> None:
 def test_the_time_of_an_event_may_be_given_in_any_zone() -> None:
     at = datetime(2026, 11, 23, 12, 0, tzinfo=timezone(timedelta(hours=5, minutes=30)))
     assert shown(at=at).at == 1_795_415_400
+    assert shown(at=datetime(1970, 1, 1, tzinfo=UTC)).at == 0
 
 
 def test_a_repr_shows_nothing_of_the_visitor() -> None:
@@ -77,12 +85,18 @@ def test_a_repr_shows_nothing_of_the_visitor() -> None:
         ({"at": datetime(2026, 1, 1)}, "expected at to be an aware datetime"),  # noqa: DTZ001
         ({"at": "now"}, "expected at to be an aware datetime, got str"),
         ({"at": datetime(1960, 1, 1, tzinfo=UTC)}, "expected at to be Unix time in whole seconds, got -31"),
+        (
+            {"at": datetime(1969, 12, 31, 23, 59, 59, tzinfo=UTC)},
+            "expected at to be Unix time in whole seconds, got -1",
+        ),
         ({"platform": "fridge"}, "expected platform to be one of web, android, ios, tv, got 'fridge'"),
         ({"platform": None}, "expected platform to be one of web, android, ios, tv"),
+        ({"platform": 5}, "expected platform to be one of web, android, ios, tv, got '5'"),
         ({"customer_id": ""}, "expected customer_id to be a non-empty str, an int or a UUID, got an empty one"),
         ({"customer_id": None}, "expected customer_id to be a non-empty str, an int or a UUID, got NoneType"),
         ({"customer_id": 5.5}, "expected customer_id to be a non-empty str, an int or a UUID, got float"),
         ({"user_timezone_offset": 54_001}, "whole seconds from -54,000 to 54,000, got 54001"),
+        ({"user_timezone_offset": -54_001}, "whole seconds from -54,000 to 54,000, got -54001"),
         ({"user_timezone_offset": True}, "whole seconds from -54,000 to 54,000, got True"),
         ({"user_timezone_offset": 3.5}, "whole seconds from -54,000 to 54,000, got 3.5"),
         ({"user_attributes": ["a"]}, "expected user_attributes to be a mapping, got list"),
@@ -153,6 +167,21 @@ def test_text_that_is_no_event_is_refused(name: str) -> None:
             ExperienceEvent.from_json(json.dumps({key: value for key, value in fields.items() if key != name} | wrong))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"action": "seen"}, "expected action to be MOE_.*_SHOWN or MOE_.*_CLICKED, got 'seen'"),
+        ({"customer_id": 5}, "expected customer_id to be a non-empty str, got int"),
+        ({"b_id": 5}, "expected element to be a non-empty str, got int"),
+    ],
+    ids=["action", "customer", "element"],
+)
+def test_the_field_that_makes_a_text_no_event_is_named(wrong: dict[str, Any], said: str) -> None:
+    fields = json.loads(shown().to_json()) | wrong
+    with pytest.raises(InvalidRequestError, match=f"^{said}$"):
+        ExperienceEvent.from_json(json.dumps(fields))
+
+
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"event"', b"\xff"])
 def test_text_that_is_no_object_is_refused(text: str | bytes) -> None:
     with pytest.raises(InvalidRequestError, match="expected an event as a JSON object"):
@@ -193,15 +222,24 @@ def test_many_events_of_one_customer_become_several_elements() -> None:
 
 def test_no_more_than_sixteen_requests_are_under_way_at_a_time() -> None:
     delivery, counts = Delivery([shown(customer_id=f"user_{number}") for number in range(1_750)]), []
-    while batches := delivery.next_batches():
+    for _ in range(3):
+        batches = delivery.next_batches()
         counts.append(len(batches))
         delivery.handle_results(batches, [None] * len(batches))
-    assert counts == [16, 2]
+    assert counts == [16, 2, 0]
+
+
+def test_each_request_needs_its_outcome() -> None:
+    delivery = Delivery([shown()])
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is shorter"):
+        delivery.handle_results(delivery.next_batches(), [])
 
 
 def test_something_else_than_an_event_is_refused() -> None:
     with pytest.raises(InvalidRequestError, match="expected events to be ExperienceEvents, got dict"):
         Delivery([{}])  # type: ignore[list-item]
+    with pytest.raises(InvalidRequestError, match=r"^expected events as an iterable of ExperienceEvents, got int$"):
+        Delivery(5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("changed", ["user_attributes", "context"])

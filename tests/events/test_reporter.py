@@ -379,6 +379,12 @@ def test_where_no_thread_can_be_started_the_close_sends(url: str, monkeypatch: p
     assert received(url)["count"] == 1
 
 
+def faults(done: subprocess.CompletedProcess[str]) -> list[str]:
+    """What a program wrote to stderr, without the failed reports that are in the log."""
+    logged = ("report_events: ConnectionFailed", "report_events: DeadlineExceeded")
+    return [line for line in done.stderr.splitlines() if not line.startswith(logged)]
+
+
 def run_program(way: str, url: str, count: int) -> subprocess.CompletedProcess[str]:
     quiet = "-Wignore:This process:DeprecationWarning"  # a fork beside threads, which is what is tried here
     command = [sys.executable, quiet, str(Path(event_programs.__file__)), way, url, str(count)]
@@ -398,7 +404,7 @@ def run_program(way: str, url: str, count: int) -> subprocess.CompletedProcess[s
 )
 def test_a_process_that_ends_without_close_loses_nothing(url: str, way: str, expected: dict[str, int]) -> None:
     done = run_program(way, url, 20)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, faults(done)) == (0, [])
     kept = received(url)
     from_whom = [event["customer_id"].partition("-")[0] for event in kept["events"]]
     assert {name: from_whom.count(name) for name in set(from_whom)} == expected
@@ -416,7 +422,7 @@ def test_all_reporters_share_one_budget_at_the_end_of_a_process(url: str) -> Non
     with serving(hangs) as server:
         done = run_program("exit_with_many", f"{server.base_url},{url}", 5)
     seconds = float(done.stdout)
-    assert (done.returncode, done.stderr) == (0, "")
+    assert (done.returncode, faults(done)) == (0, [])
     assert seconds < 5
     assert received(url)["count"] == 10
 

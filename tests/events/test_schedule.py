@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -266,6 +268,32 @@ def test_the_oldest_age_is_that_of_the_oldest_wherever_it_is() -> None:
     assert world.stats.oldest_age == 1.0
 
 
+def test_the_last_pause_ends_with_the_close() -> None:
+    world = World()
+    world.put(1)
+    world.schedule.closing = Span(world.time, 0.5)
+    world.until_ended(failing(DOWN))
+    assert world.pauses == pytest.approx([0.2, 0.2, 0.1])
+
+
+def test_a_flush_of_nothing_is_over_at_once() -> None:
+    world = World()
+    world.schedule.flush_requested = True
+    assert world.step() == Wait(2.0)
+    world.put(1)
+    assert world.step() == Wait(2.0)
+
+
+@pytest.mark.parametrize(("age", "expires"), [(599.9, False), (600.0, True)])
+def test_ten_minutes_are_whole(age: float, expires: bool) -> None:
+    world = World()
+    world.put(1)
+    world.time += age
+    world.step(failing(DOWN))
+    world.step()
+    assert world.stats.dropped == ({"expired": 1} if expires else {})
+
+
 def test_at_the_close_a_long_pause_is_cut_short() -> None:
     world = World()
     world.put(1)
@@ -292,9 +320,7 @@ def test_the_end_sends_what_there_is() -> None:
     world = World()
     world.put(250)
     world.schedule.closing = Span(world.time, 3.0)
-    while not world.outbox.empty:
-        with suppress(StopIteration):
-            world.step()
+    world.until_ended()
     assert [len(batch) for batch in world.sent] == [100, 100, 50]
     assert world.stats.sent == 250
 
@@ -303,11 +329,10 @@ def test_the_end_gives_up_in_time_and_counts_what_is_left() -> None:
     world = World()
     world.put(150)
     world.schedule.closing = Span(world.time, 3.0)
-    taken: list[Wait | Report | Maintain] = []
-    while not world.outbox.empty:
-        with suppress(StopIteration):
-            taken.append(world.step(failing(DOWN)))
-    assert all(step.timeout <= 3 for step in taken if isinstance(step, Report))
+    with suppress(StopIteration):
+        for _ in range(1_000):
+            step = world.step(failing(DOWN))
+            assert not isinstance(step, Report) or step.timeout <= 3
     assert world.time == pytest.approx(1003.0)
     assert max(world.pauses) <= 0.21
     assert world.stats.dropped == {"closed": 150}
@@ -331,6 +356,272 @@ def test_a_callback_that_raises_is_only_logged(caplog: pytest.LogCaptureFixture)
     outbox.put(shown())
     assert caplog.messages == ["reporter: on_drop raised RuntimeError"]
     assert Outbox(1, None, lambda: 0.0).put("no event") == 0
+
+
+# ---- What stands in a spool ------------------------------------------------------------------------------------------
+
+
+class Kept:
+    """A spool without a file: what stands in it, what is done, and what others have left."""
+
+    CHUNK = 2
+
+    def __init__(self, left: Sequence[bytes] = ()) -> None:
+        self.rows: dict[tuple[int, int], bytes] = {}
+        self.calls: list[str] = []
+        self.written: list[int] = []
+        self.done: list[tuple[int, int]] = []
+        self.left = [*left]
+        self.room = 1000
+        self.errors = Counter({"busy": 1})
+
+    def write(self, events: Sequence[bytes]) -> list[tuple[int, int]]:
+        self.written.append(len(events))
+        made: list[tuple[int, int]] = []
+        for event in events[: max(0, self.room - len(self.rows))]:
+            made.append((1, len(self.rows)))
+            self.rows[made[-1]] = event
+        return made
+
+    def holds(self, row: tuple[int, int] | None) -> bool:
+        return row in self.rows
+
+    def mark_done(self, rows: Iterable[tuple[int, int] | None]) -> None:
+        self.done += [row for row in rows if row is not None]
+
+    def adopt_orphans(self) -> list[tuple[tuple[int, int], bytes]]:
+        found, self.left = self.left[:2], self.left[2:]
+        rows = [((2, len(self.rows) + number), text) for number, text in enumerate(found)]
+        self.rows |= dict(rows)
+        return rows
+
+    def remove_done(self) -> None:
+        self.calls.append("remove_done")
+
+    def maintain(self) -> None:
+        self.calls.append("maintain")
+
+    def release(self) -> None:
+        self.calls.append("release")
+
+
+def world_with(spool: Any, **options: Any) -> World:
+    return World(spool=spool, **options)
+
+
+def test_an_event_stands_in_the_spool_until_the_api_has_it() -> None:
+    spool = Kept()
+    world = world_with(spool, batch=2)
+    made = world.put(3)
+    assert [*spool.rows.values()] == [event.to_json().encode() for event in made]
+    assert (world.stats.spooled, world.stats.queued, world.stats.spool_errors) == (3, 0, {"busy": 1})
+    assert not world.outbox.empty
+    world.until(lambda: len(world.sent) == 1)
+    world.until(lambda: world.outbox.empty)
+    assert (spool.done, world.stats.sent) == ([*spool.rows], 3)
+
+
+def test_a_spool_is_looked_after_each_second_and_after_a_report() -> None:
+    spool = Kept()
+    world = world_with(spool)
+    assert isinstance(world.step(), Maintain)
+    assert world.step() == Wait(1.0)
+    assert isinstance(world.step(), Maintain)
+    world.time += 0.25
+    assert world.step() == Wait(0.75)
+    assert isinstance(world.step(), Maintain)
+    world.put(100)
+    assert isinstance(world.step(), Report)
+    assert isinstance(world.step(), Maintain)
+    assert spool.calls == ["maintain"] * 4
+
+
+def test_to_look_after_a_spool_neither_hastens_nor_forgets_a_flush() -> None:
+    world = world_with(Kept())
+    world.put(1)
+    assert isinstance(world.step(), Maintain)
+    assert world.step() == Wait(1.0)
+    world.schedule.flush_requested = True
+    assert isinstance(world.step(), Maintain)
+    assert isinstance(world.step(), Report)
+
+
+def test_a_spool_is_looked_after_where_a_clock_has_just_begun() -> None:
+    world = world_with(Kept())
+    world.time = 0.25
+    assert isinstance(world.step(), Maintain)
+    world.put(100)
+    assert isinstance(world.step(), Report)
+    assert isinstance(world.step(), Maintain)
+
+
+def test_at_the_close_a_spool_does_not_make_the_wait_longer() -> None:
+    spool = Kept()
+    world = world_with(spool)
+    world.put()
+    world.schedule.closing = Span(world.time, 0.5)
+    steps = [world.step(failing(DOWN)) for _ in range(9)]
+    assert [type(step) for step in steps] == [Maintain, *[Report, Maintain, Wait] * 2, Report, Maintain]
+    assert isinstance(world.step(), Wait)
+    assert world.pauses == pytest.approx([0.2, 0.2, 0.1])
+
+
+def test_what_others_left_goes_at_once() -> None:
+    world = world_with(Kept([shown().to_json().encode()]))
+    assert isinstance(world.step(), Maintain)
+    assert isinstance(world.step(), Report)
+
+
+def test_what_is_no_event_or_comes_too_late_is_not_written() -> None:
+    spool = Kept()
+    world = world_with(spool)
+    changed = shown(user_attributes={"age": 30})
+    changed.user_attributes["age"] = object()  # type: ignore[index]  # after it was checked
+    assert [world.outbox.put(event) for event in ("no event", changed, shown())] == [0, 0, 1]
+    world.outbox.closed = True
+    world.put()
+    assert (world.stats.dropped, world.stats.spooled, spool.written) == ({"invalid": 2, "closed": 1}, 1, [1])
+    assert [reason for _, reason in world.gone] == ["invalid", "invalid", "closed"]
+    assert spool.done == []
+
+
+def test_what_goes_because_the_queue_is_full_is_done_in_the_spool_too() -> None:
+    spool = Kept()
+    world = world_with(spool, size=2)
+    made = world.put(3)
+    assert (world.gone, spool.done, spool.calls) == ([(made[0], "full")], [(1, 0)], ["remove_done"])
+    assert (world.stats.spooled, world.stats.dropped) == (2, {"full": 1})
+
+
+def test_in_flight_counts_for_the_size_of_the_queue() -> None:
+    world = World(size=2)
+    made = world.put(2)
+    taken = world.outbox.take(1)
+    made += world.put(1)
+    assert world.gone == [(made[1], "full")]
+    assert [item.event for item in taken] == made[:1]
+
+
+def test_an_event_that_is_put_while_it_closes_is_taken_if_it_stands_in_the_spool() -> None:
+    spool = Kept()
+    world = world_with(spool)
+
+    def closes(events: Sequence[bytes]) -> list[tuple[int, int]]:
+        world.outbox.closed = True
+        return Kept.write(spool, events)
+
+    spool.write = closes  # type: ignore[method-assign]
+    world.put()
+    assert (world.stats.spooled, world.stats.dropped) == (1, {})
+
+
+def test_what_the_spool_could_not_take_is_written_later_in_chunks() -> None:
+    spool = Kept()
+    spool.room = 0
+    world = world_with(spool)
+    made = world.put(5)
+    assert (world.stats.spooled, world.stats.queued) == (0, 5)
+    flying = world.outbox.take(1)
+    spool.room, spool.written = 4, []
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (spool.written, world.stats.spooled, world.stats.queued) == ([2, 2, 1], 4, 1)
+    assert [*spool.rows.values()] == [event.to_json().encode() for event in made[:4]]
+    assert spool.holds(flying[0].row)
+    spool.room = 5
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (spool.written, world.stats.spooled, spool.done) == ([2, 2, 1, 1], 5, [])
+
+
+def test_what_was_lost_while_it_was_written_is_done_at_once() -> None:
+    spool = Kept()
+    spool.room = 0
+    world = world_with(spool)
+    world.put(2)
+    spool.room = 1000
+
+    def meanwhile(events: Sequence[bytes]) -> list[tuple[int, int]]:
+        world.outbox.drop(world.outbox.take(1), "refused")
+        return Kept.write(spool, events)
+
+    spool.write = meanwhile  # type: ignore[method-assign]
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (spool.done, world.stats.dropped, world.stats.spooled) == ([(1, 0)], {"refused": 1}, 1)
+
+
+def test_what_others_left_is_sent_before_all_else() -> None:
+    left = [shown() for _ in range(4)]
+    spool = Kept([left[0].to_json().encode(), b"{}", *(event.to_json().encode() for event in left[1:])])
+    world = world_with(spool)
+    made = world.put(1)
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (world.stats.recovered, world.stats.spooled, world.stats.dropped) == (5, 5, {"invalid": 1})
+    assert [(str(event), reason) for event, reason in world.gone] == [("b'{}'", "invalid")]
+    assert spool.done == [(2, 2)]
+    waiting = [item.event for item in world.outbox.take()]
+    assert waiting == [left[3], left[1], left[2], left[0], made[0]]  # two are taken over at a time
+    assert world.stats.oldest_age == 0.0
+
+
+def test_of_what_others_left_the_oldest_go_where_there_is_no_room() -> None:
+    left = [shown(), shown()]
+    spool = Kept([event.to_json().encode() for event in left])
+    world = world_with(spool, size=3)
+    world.put(2)
+    flying = world.outbox.take(1)
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert world.gone == [(left[0], "full")]
+    assert spool.done == [(2, 2)]
+    assert (world.stats.spooled, len(world.outbox), len(flying)) == (3, 2, 1)
+
+
+def test_what_is_no_event_takes_no_room_from_the_others() -> None:
+    left = shown()
+    world = world_with(Kept([left.to_json().encode(), b"{}"]), size=3)
+    world.put(2)
+    world.outbox.maintain(world.outbox.spool)  # type: ignore[arg-type]
+    assert (world.stats.spooled, world.stats.dropped) == (3, {"invalid": 1})
+
+
+def test_nothing_is_waited_for_after_the_end() -> None:
+    world = world_with(Kept([shown().to_json().encode()]))
+    assert (world.outbox.empty, world.outbox.ended) == (False, False)
+    world.outbox.end()
+    assert (world.outbox.empty, world.outbox.ended) == (True, True)
+
+
+def test_what_is_lost_for_one_reason_adds_up() -> None:
+    world = World()
+    world.put(3)
+    world.outbox.drop(world.outbox.take(2), "refused")
+    world.outbox.drop(world.outbox.take(1), "refused")
+    world.outbox.drop([], "expired")
+    assert world.stats.dropped == {"refused": 3}
+
+
+def test_what_others_left_is_looked_for_at_least_once() -> None:
+    left = [shown().to_json().encode() for _ in range(4)]
+    spool = Kept(left)
+    world = world_with(spool)
+    world.outbox.closed = True
+    assert not world.outbox.empty
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (world.stats.recovered, world.outbox.empty) == (4, False)
+    spool.left = left
+    world.outbox.maintain(spool)  # type: ignore[arg-type]
+    assert (world.stats.recovered, len(spool.left)) == (4, 4)
+
+
+def test_at_the_end_what_stands_in_the_spool_stays_and_the_rest_is_lost() -> None:
+    spool = Kept()
+    spool.room = 2
+    world = world_with(spool)
+    made = world.put(3)
+    world.outbox.closed = True
+    spool.calls.clear()
+    world.outbox.end()
+    assert (world.stats.spooled, world.stats.queued, world.stats.dropped) == (2, 0, {"closed": 1})
+    assert world.gone == [(made[2], "closed")]
+    assert (spool.done, spool.calls, world.outbox.ended) == ([], ["remove_done", "release"], True)
 
 
 class Counting(RuleBasedStateMachine):

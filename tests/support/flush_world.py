@@ -25,9 +25,11 @@ DOWN = ServerError("down")
 def deliver(events: Iterable[ExperienceEvent], answer: Answer) -> Delivery:
     """A report whose requests are answered so, as the clients drive one."""
     delivery = Delivery(events)
-    while batches := delivery.next_batches():
+    for _ in range(1_000):
+        if not (batches := delivery.next_batches()):
+            return delivery
         delivery.handle_results(batches, [answer(batch.events) for batch in batches])
-    return delivery
+    raise AssertionError("it never came to an end")
 
 
 class World:
@@ -72,10 +74,11 @@ class World:
             self.step(answer)
         raise AssertionError("it never came to be")
 
-    def until_ended(self) -> None:
+    def until_ended(self, answer: Answer = lambda _: None) -> None:
         with suppress(StopIteration):
-            while True:
-                self.step()
+            for _ in range(10_000):
+                self.step(answer)
+            raise AssertionError("it never came to an end")
 
     @property
     def stats(self) -> ReporterStats:

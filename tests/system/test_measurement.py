@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -199,6 +200,13 @@ def test_a_change_of_words_only_is_told_from_one_of_meaning() -> None:
     words = "--- a\n+++ b\n@@ -1 +1 @@\n-    raise Error('expected a Key')\n+    raise Error('XXexpected a keyXX')\n"
     assert mutate.changed_words_only(words)
     assert not mutate.changed_words_only(words.replace("raise Error('XX", "raise Other('XX"))
+
+
+def test_what_survived_is_a_row_of_a_note() -> None:
+    diff = "--- a\n+++ b\n@@ -1 +1 @@\n-    a = b | c\n+    a = b | d\n"
+    survived = mutate.row("_call", Counter(noticed=3, survived=1), [mutate.changed_to(diff)])
+    assert survived == "| _call | 4 | 3 | `a = b \\| d` |\n"
+    assert mutate.row("_json", Counter(noticed=3), []) == "| _json | 3 | 3 | none |\n"
 
 
 def test_a_moved_name_is_asked_at_its_old_address_while_its_connections_are_young(

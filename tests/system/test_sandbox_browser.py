@@ -2,35 +2,22 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
+from browsing import browsing, needs_chromium, save_picture, until
 from sandboxing import AUTH, HEADERS, root, write
 from selenium import webdriver
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import Select, WebDriverWait
+from selenium.webdriver.support.ui import Select
 
 from moengage_personalize import sandbox
 
-CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
-FLAGS = (
-    "--headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking "
-    "--disable-component-update --disable-sync --window-size=1280,1600"
-)
-
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.xdist_group("browser"),  # one browser is enough
-    pytest.mark.skipif(
-        CHROMIUM is None or DRIVER is None, reason="needs chromium and chromedriver (Debian: chromium, chromium-driver)"
-    ),
-]
+pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.xdist_group("browser")]  # one browser is enough
 
 EXPERIENCES = """\
 experiences:
@@ -56,14 +43,8 @@ experiences:
 
 @pytest.fixture(scope="module")
 def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[webdriver.Chrome]:
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM or ""
-    for flag in [*FLAGS.split(), f"--user-data-dir={tmp_path_factory.mktemp('profile')}"]:
-        options.add_argument(flag)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options=options, service=webdriver.ChromeService(DRIVER or ""))
-    yield driver
-    driver.quit()
+    with browsing(tmp_path_factory.mktemp("profile")) as driver:
+        yield driver
 
 
 @pytest.fixture
@@ -82,10 +63,6 @@ def page(chromium: webdriver.Chrome, app: sandbox.Sandbox) -> Iterator[webdriver
         mistakes = [message for message in logged if "Failed to load resource" not in message]  # those are provoked
         chromium.get("about:blank")
     assert mistakes == []
-
-
-def until(driver: webdriver.Chrome, holds: Callable[[], Any]) -> None:
-    WebDriverWait(driver, 20, 0.05).until(lambda _: holds())
 
 
 def text(driver: webdriver.Chrome, name: str) -> str:
@@ -229,8 +206,7 @@ def test_text_can_be_read_in_light_and_dark(scheme: str, page: webdriver.Chrome,
     until(page, lambda: "variation 2" in text(page, "results"))
     for selector in ("h1", "#usage", "#results td", "button.plain", "#ask"):
         assert contrast(page, selector) >= 4.5, selector  # WCAG 2.2, 1.4.3
-    folder = Path(os.environ.get("SANDBOX_PICTURES", tmp_path))  # where a person wants to look at them
-    assert page.save_screenshot(str(folder / f"sandbox-{scheme}.png"))
+    save_picture(page, "SANDBOX_PICTURES", tmp_path, f"sandbox-{scheme}")
 
 
 def contrast(page: webdriver.Chrome, selector: str) -> float:

@@ -40,6 +40,7 @@ ORDER = [
     "_request",
     "_web",
     "_generated",
+    "_telemetry",
     "_call",
     "_responses",
     "_transport",
@@ -133,7 +134,7 @@ def test_a_room_that_few_need_is_imported_by_those_who_ask_for_it() -> None:
         client.close()
         rooms = ("_spool", "cli", "integrations", "sandbox", "testing")
         print([name for name in sys.modules if name in {f"moengage_personalize.{room}" for room in rooms}])
-        print({"sqlite3", "ruamel", "starlette", "jsonschema", "celery"} & {*sys.modules})
+        print({"sqlite3", "ruamel", "starlette", "jsonschema", "celery", "fastapi", "django", "flask"} & {*sys.modules})
     """
     environment = {name: value for name, value in os.environ.items() if "COVERAGE" not in name}  # which has sqlite3
     done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)

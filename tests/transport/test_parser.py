@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import gc
 import gzip
+import tracemalloc
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import metadata
 from itertools import pairwise
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from hypothesis import given, strategies as st
 
-from moengage_personalize._messages import Response
-from moengage_personalize._transport import _body, _parser
+from moengage_personalize._messages import Request, Response
+from moengage_personalize._transport import _body, _origin, _parser
 from moengage_personalize._transport._exchange import DecodingError, ExchangeError
 from moengage_personalize._transport._parser import HTTP11Connection, PoolGeneration
 
@@ -55,6 +60,14 @@ def received(
         if connection.receive_data(data[start:end]):
             break
     return connection
+
+
+@contextmanager
+def beyond(text: str) -> Iterator[None]:
+    """What is refused as too much, in these words."""
+    with pytest.raises(ExchangeError, match=f"^{text}$") as caught:
+        yield
+    assert caught.value.kind == "limit"
 
 
 def is_reusable(data: bytes, cuts: list[int] | None = None) -> bool:
@@ -150,7 +163,7 @@ def test_another_protocol_is_refused_before_its_first_line_ends() -> None:
 
 def test_informational_answers_without_end_are_too_many() -> None:
     assert received(EARLY * _parser.INFORMATIONAL + with_length(b"{}")).reusable
-    with pytest.raises(ExchangeError, match="more than 32 informational answers"):
+    with beyond("more than 32 informational answers before the answer"):
         received(EARLY * (_parser.INFORMATIONAL + 1))
 
 
@@ -204,7 +217,7 @@ def test_trailers_are_no_headers_and_have_a_limit() -> None:
     answer = received(with_chunks([b"{}"], b"Content-Encoding: gzip")).response()
     assert answer == Response(200, {"transfer-encoding": "Chunked"}, b"{}")
     long = with_chunks([b"{}"], b"Trailer: " + b"x" * 200_000)
-    with pytest.raises(ExchangeError, match="trailers of more than 102,400 bytes"):
+    with beyond("trailers of more than 102,400 bytes"):
         received(long, list(range(0, 300_000, 9999)))
 
 
@@ -212,8 +225,103 @@ def test_a_head_has_a_limit_which_is_not_that_of_the_body() -> None:
     fits = b"X: " + b"x" * (_parser.HEAD - 100)
     assert received(with_length(b"x" * _parser.HEAD * 2, 200, fits)).reusable
     for answer in (with_length(b"{}", 200, fits + b"x" * 200), b"HTTP/1.1 200 OK\r\nX: " + b"x" * _parser.HEAD):
-        with pytest.raises(ExchangeError, match="headers of more than 102,400 bytes"):
+        with beyond("headers of more than 102,400 bytes"):
             received(answer)
+
+
+def head_of(size: int) -> bytes:
+    """An answer whose head has so many bytes, and no body."""
+    start, end = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: ", b"\r\n\r\n"
+    return start + b"x" * (size - len(start) - len(end)) + end
+
+
+@pytest.mark.parametrize("cuts", [[], [_parser.HEAD - 3], [_parser.HEAD // 2]], ids=["whole", "cut", "half"])
+def test_a_head_may_have_as_many_bytes_as_its_limit(cuts: list[int]) -> None:
+    assert received(head_of(_parser.HEAD), cuts).reusable
+    with beyond("headers of more than 102,400 bytes"):
+        received(head_of(_parser.HEAD + 1), cuts)
+
+
+def test_a_head_that_does_not_end_is_refused_when_it_is_one_byte_too_long() -> None:
+    endless = head_of(_parser.HEAD * 2)
+    connection = HTTP11Connection(PoolGeneration())
+    connection.start_request()
+    assert not connection.receive_data(endless[: _parser.HEAD])
+    with beyond("headers of more than 102,400 bytes"):
+        connection.receive_data(endless[_parser.HEAD : _parser.HEAD + 1])
+
+
+@pytest.mark.parametrize(("more", "fits"), [(0, True), (1, False)])
+def test_a_body_in_chunks_may_be_framed_by_so_many_bytes_and_no_more(more: int, fits: bool) -> None:
+    framed = len(with_chunks([b"{}"], b"T: ")) - len(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: Chunked\r\n\r\n")
+    padding = _parser.HEAD + _parser.FRAMED * len(b"{}") - framed + more
+    answer = with_chunks([b"{}"], b"T: " + b"x" * padding)
+    if fits:
+        assert received(answer).reusable
+        return
+    with beyond("trailers of more than 102,400 bytes"):
+        received(answer)
+
+
+def test_header_values_are_latin_1_and_those_of_one_name_are_joined() -> None:
+    answer = received(with_length(b"{}", 200, b"X-Y: caf\xe9", b"x-Y:b", b"X-y: c")).response()
+    assert answer.headers["x-y"] == "café, b, c"
+
+
+@pytest.mark.parametrize(
+    ("url", "through_proxy", "first_line", "host", "told"),
+    [
+        ("https://api.test:8443/v1/x?y=1", False, b"POST /v1/x?y=1 HTTP/1.1", b"api.test:8443", b""),
+        ("https://api.test/v1", True, b"POST /v1 HTTP/1.1", b"api.test", b""),
+        ("http://api.test/v1", False, b"POST /v1 HTTP/1.1", b"api.test", b""),
+        ("http://api.test/v1", True, b"POST http://api.test/v1 HTTP/1.1", b"api.test", b"Proxy-Authorization: p\r\n"),
+    ],
+)
+def test_a_request_is_written_whole(url: str, through_proxy: bool, first_line: bytes, host: bytes, told: bytes) -> None:
+    proxy = _origin.Proxy(_origin.split_url("http://between:3128")[0], ((b"Proxy-Authorization", b"p"),))
+    told_apart = uuid4().hex  # heads are kept, and this one is to be written now
+    request = Request("POST", url, {"A": "b", "C": told_apart}, b"{}")
+    assert bytes(_parser.request_bytes(request, proxy if through_proxy else None)) == (
+        first_line
+        + b"\r\nHost: %b\r\nAccept-Encoding: gzip\r\nUser-Agent: %b\r\nA: b\r\nC: %b\r\n"
+        % (host, _parser.user_agent(), told_apart.encode())
+        + told
+        + b"Content-Length: 2\r\n\r\n{}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "authority"),
+    [
+        ("https://api.test/v1", b"api.test:443"),
+        ("https://[::1]:8443/v1", b"[::1]:8443"),
+        ("https://bücher.test", b"xn--bcher-kva.test:443"),
+    ],
+)
+def test_a_tunnel_leads_to_host_and_port(url: str, authority: bytes) -> None:
+    between = _origin.split_url("http://proxy:3128")[0]
+    request = _parser.connect_request(_origin.split_url(url)[0], _origin.Proxy(between, ()))
+    assert bytes(request) == b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (authority, authority)
+    told = _origin.Proxy(between, ((b"Proxy-Authorization", b"p"),))
+    request = _parser.connect_request(_origin.split_url(url)[0], told)
+    assert bytes(request).endswith(b"\r\nProxy-Authorization: p\r\n\r\n")
+
+
+@pytest.mark.parametrize("value", ["a\r\nX: y", "a\nb", "a\rb"])
+def test_a_header_with_a_line_break_is_not_written(value: str) -> None:
+    with pytest.raises(ExchangeError, match=r"^expected headers without line breaks, got one with some$") as caught:
+        _parser.request_bytes(Request("POST", "http://api.test/v1", {"A": value}, b""), None)
+    assert caught.value.kind == "protocol"
+
+
+def test_the_user_agent_is_our_name_and_version(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _parser.user_agent() == f"moengage-personalize/{metadata.version('moengage-personalize')}".encode()
+
+    def not_installed(_: str) -> str:
+        raise metadata.PackageNotFoundError
+
+    monkeypatch.setattr(metadata, "version", not_installed)
+    assert _parser.user_agent.__wrapped__() == b"moengage-personalize"
 
 
 @pytest.mark.parametrize("status", [200, 429])
@@ -268,8 +376,9 @@ def test_a_tunnel_begins_behind_the_head_of_its_answer_and_ends_where_the_proxy_
     assert connection.response().status == 200
     assert not connection.reusable
     connection.start_request(tunnel=True)
-    with pytest.raises(ExchangeError, match="bytes of the proxy's own"):
+    with pytest.raises(ExchangeError, match="bytes of the proxy's own") as caught:
         connection.receive_data(b"HTTP/1.1 200 Connection established\r\n\r\nunasked")
+    assert caught.value.kind == "protocol"
 
 
 def test_no_connection_of_a_generation_that_has_passed_serves_again() -> None:
@@ -359,8 +468,9 @@ def test_an_error_before_the_status_is_what_came() -> None:
     connection = received(b"HTTP/1.1 4")
     with pytest.raises(ExchangeError, match="why"):
         connection.response(ExchangeError("limit", "why"))
-    with pytest.raises(ExchangeError, match="no answer"):
+    with pytest.raises(ExchangeError, match=r"^no answer$") as caught:
         received(b"").response()
+    assert caught.value.kind == "connection"
 
 
 # ---- Bodies ----------------------------------------------------------------------------------------------------------
@@ -384,6 +494,17 @@ def test_what_changes_nothing_leaves_a_body_as_it_is(coding: str) -> None:
     assert decoded(b'{"a": 1}', coding) == b'{"a": 1}'
 
 
+def test_the_body_of_an_answer_is_decoded_as_its_header_says() -> None:
+    packed = gzipped(b'{"a": 1}')
+    assert received(with_length(packed, 200, b"CONTENT-ENCODING: GZip")).response().body == b'{"a": 1}'
+    assert received(with_length(packed)).response().body == packed
+
+
+@pytest.mark.parametrize("coding", ["gzip", "br", "gzip, gzip"])
+def test_no_body_at_all_is_not_coded_whatever_is_said(coding: str) -> None:
+    assert decoded(b"", coding) == b""
+
+
 @pytest.mark.parametrize("coding", ["gzip, identity", "identity,gzip", "utf-8, gzip", "none, x-gzip"])
 def test_what_changes_nothing_may_stand_beside_gzip(coding: str) -> None:
     assert decoded(gzipped(b"{}"), coding) == b"{}"
@@ -404,19 +525,31 @@ def test_what_changes_nothing_may_stand_beside_gzip(coding: str) -> None:
     ],
 )
 def test_a_body_that_is_not_coded_as_it_says_is_refused(raw: bytes, coding: str, expected: str) -> None:
-    with pytest.raises(DecodingError, match=expected):
+    with pytest.raises(DecodingError, match=expected) as caught:
         decoded(raw, coding)
+    assert caught.value.kind == "protocol"
 
 
 def test_a_body_has_its_limits(monkeypatch: Any) -> None:
     assert len(decoded(b"x" * _body.ON_THE_WIRE)) == _body.ON_THE_WIRE
-    with pytest.raises(ExchangeError, match="more than 2,097,152 bytes on the wire"):
+    with beyond("a body of more than 2,097,152 bytes on the wire"):
         decoded(b"x" * (_body.ON_THE_WIRE + 1))
     half = gzipped(bytes(_body.DECODED // 2))
     assert len(decoded(half * 2, "gzip")) == _body.DECODED
     for large in (gzipped(bytes(_body.DECODED + 1)), half * 2 + gzipped(b"x")):
-        with pytest.raises(ExchangeError, match="more than 4,194,304 bytes decoded"):
+        with beyond("a body of more than 4,194,304 bytes decoded"):
             decoded(large, "gzip")
     assert decoded(gzipped(b"") * _body.MEMBERS, "gzip") == b""
-    with pytest.raises(ExchangeError, match="gzip of more than 100 members"):
+    with beyond("gzip of more than 100 members"):
         decoded(gzipped(b"") * (_body.MEMBERS + 1), "gzip")
+
+
+def test_a_body_that_is_packed_small_costs_no_more_memory_than_its_limit() -> None:
+    bomb = gzipped(bytes(8 * _body.DECODED))
+    tracemalloc.start()
+    try:
+        with beyond("a body of more than 4,194,304 bytes decoded"):
+            decoded(bomb, "gzip")
+        assert tracemalloc.get_traced_memory()[1] < 4 * _body.DECODED
+    finally:
+        tracemalloc.stop()

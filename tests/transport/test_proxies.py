@@ -18,7 +18,7 @@ from faces import CREDENTIALS, Face
 from faultserver import FaultServer
 
 from moengage_personalize import AsyncPersonalizeClient, ConfigurationError, ConnectionFailed, PersonalizeClient
-from moengage_personalize._transport import _origin, _parser
+from moengage_personalize._transport import _origin
 
 
 class Proxy:
@@ -216,20 +216,6 @@ def test_a_certificate_that_is_not_in_the_bundle_is_not_trusted(
     client = face.client(base_url=server.url("good", tls=True), timeout=5, max_retries=0)
     with pytest.raises(ConnectionFailed, match=r"(?i)certificate.verify.failed"):
         face.fetch(client, "a")
-
-
-@pytest.mark.parametrize(
-    ("url", "authority"),
-    [
-        ("https://api.test/v1", b"api.test:443"),
-        ("https://[::1]:8443/v1", b"[::1]:8443"),
-        ("https://bücher.test", b"xn--bcher-kva.test:443"),
-    ],
-)
-def test_a_tunnel_leads_to_host_and_port(url: str, authority: bytes) -> None:
-    proxy = _origin.Proxy(_origin.split_url("http://proxy:3128")[0], ())
-    request = bytes(_parser.connect_request(_origin.split_url(url)[0], proxy))
-    assert request == b"CONNECT %b HTTP/1.1\r\nHost: %b\r\n\r\n" % (authority, authority)
 
 
 # What the standard library promises of NO_PROXY: a host with all below it, with or without a leading dot or a port;

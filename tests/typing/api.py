@@ -11,12 +11,17 @@ from uuid import UUID
 import httpx
 from celery import Celery
 from celery.result import AsyncResult
+from fastapi import FastAPI
+from flask import Flask
 
 from moengage_personalize import (
     APIError,
     AsyncPage,
     AsyncPersonalizeClient,
     AsyncReporter,
+    Attempt,
+    Call,
+    ClientStats,
     DataCenter,
     DeadlineExceeded,
     Experience,
@@ -36,8 +41,11 @@ from moengage_personalize import (
     ReporterStats,
     events,
 )
+from moengage_personalize.integrations import fastapi, flask
 from moengage_personalize.integrations.celery import ReportTask, report_task
 from moengage_personalize.integrations.clicks import ClickSigner
+from moengage_personalize.integrations.django import apage, get_client, get_reporter, page as page_of, with_lifespan
+from moengage_personalize.integrations.opentelemetry import Telemetry
 from moengage_personalize.testing import (
     FakeAsyncPersonalize,
     FakePersonalize,
@@ -187,6 +195,27 @@ experiences.to_dict(sign=experience.string)  # type: ignore[arg-type]  # pyright
 assert_type(InSession.from_asgi({"type": "http"}, query=("utm_*",), referrer="referrer"), InSession)
 assert_type(InSession.from_wsgi({}, query="utm_*"), InSession)
 
+in_fastapi = fastapi.Personalize(page, query="utm_*", timeout=0.3, make_client=AsyncPersonalizeClient.from_env)
+FastAPI(lifespan=in_fastapi.lifespan)
+assert_type(in_fastapi.client, AsyncPersonalizeClient)
+assert_type(in_fastapi.reporter, AsyncReporter)
+fastapi.Personalize(make_client=PersonalizeClient.from_env)  # type: ignore[arg-type]  # pyright: ignore
+
+in_flask = flask.Personalize(Flask("shop"), customer_id=lambda: 7, make_reporter=lambda made: made.reporter())
+assert_type(in_flask.page, Page)
+assert_type(in_flask.reporter, Reporter)
+flask.Personalize(customer_id=lambda request: 7)  # type: ignore  # pyright: ignore
+
+request: Any = None
+assert_type(page_of(request), Page)
+assert_type(get_client(), PersonalizeClient)
+assert_type(get_reporter(), Reporter)
+with_lifespan(with_lifespan(request))
+
+
+async def view() -> None:
+    assert_type(await apage(request, "a", "b"), AsyncPage)
+
 
 def uses_the_fixtures(personalize: FakePersonalize, asked: FakeAsyncPersonalize, sandboxed: SandboxPersonalize) -> None:
     personalize.serve("a", {"Title": "Hi"}, customer_id=7, variation="2")
@@ -198,3 +227,29 @@ def uses_the_fixtures(personalize: FakePersonalize, asked: FakeAsyncPersonalize,
     assert_type(asked.client, AsyncPersonalizeClient)
     assert_type(personalize.requests, list[ReceivedFetch])
     assert_type(sandboxed.events, list[ReceivedEvent])
+
+
+def watch(call: Call) -> None:
+    assert_type(call.keys, tuple[str, ...] | None)
+    assert_type(call.served, tuple[str, ...])
+    assert_type(call.variations, Mapping[str, str])
+    assert_type(call.attempts, tuple[Attempt, ...])
+    assert_type(call.attempts[0].started, datetime)
+    assert_type(call.attempts[0].status, int | None)
+    assert_type(call.attempts[0].host, str)
+    assert_type(call.retries, int)
+    assert_type(call.rate_limit, RateLimit | None)
+    assert_type(call.error, PersonalizeError | None)
+    assert call.operation != "fetsh"  # type: ignore[comparison-overlap]  # pyright: ignore
+    assert call.circuit != "half open"  # type: ignore[comparison-overlap]  # pyright: ignore
+
+
+PersonalizeClient("WS", "key", "03", observe=watch)
+seen: list[Call] = []
+AsyncPersonalizeClient.from_env(observe=seen.append)
+PersonalizeClient.from_env(observe=Telemetry())
+PersonalizeClient("WS", "key", "03", observe=handle)  # type: ignore[arg-type]  # pyright: ignore
+assert_type(client.stats, ClientStats)
+assert_type(client.stats.failures, Mapping[str, int])
+assert_type(client.stats.connections_open, int | None)
+assert_type(Telemetry().watch(client.reporter()), Reporter)

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import math
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 from unittest.mock import MagicMock
 from uuid import UUID
 
 import pytest
 from hypothesis import given, strategies as st
-from odd import ODD, Hostile, Lazy, Proxy, Status, tried
+from odd import ODD, Hostile, Lazy, NotATime, Proxy, RaisingZone, Status, tried
 
 from moengage_personalize import ConfigurationError, InvalidRequestError
 from moengage_personalize._arguments import (
@@ -22,6 +25,7 @@ from moengage_personalize._arguments import (
     plain_number,
     plain_text,
     short_repr,
+    utc,
 )
 
 
@@ -86,9 +90,24 @@ def test_a_customer_id_is_a_text_or_a_primary_key(value: Any, expected: str) -> 
     assert type(check_customer_id(value)) is str
 
 
-@pytest.mark.parametrize("value", [True, Proxy(True), 5.0, b"5", "", "  ", [], "ODD hostile", object()])
-def test_anything_else_is_no_customer_id(value: Any) -> None:
-    with pytest.raises(InvalidRequestError, match="expected customer_id to be a non-empty str, an int or a UUID, got"):
+@pytest.mark.parametrize(
+    ("value", "came"),
+    [
+        (True, "bool"),
+        (Proxy(True), "Proxy"),
+        (5.0, "float"),
+        (b"5", "bytes"),
+        ("", "an empty one"),
+        ("  ", "an empty one"),
+        (Lazy(""), "an empty one"),
+        ([], "list"),
+        ("ODD hostile", "Hostile"),
+        (object(), "object"),
+    ],
+)
+def test_anything_else_is_no_customer_id(value: Any, came: str) -> None:
+    wanted = "expected customer_id to be a non-empty str, an int or a UUID"
+    with pytest.raises(InvalidRequestError, match=f"{wanted}, got {came}$"):
         check_customer_id(actual(value))
 
 
@@ -115,9 +134,13 @@ def test_a_whole_number_may_be_the_least(value: int, least: int) -> None:
     assert check_whole("max_retries", value, least) == value
 
 
-@pytest.mark.parametrize(("value", "least"), [(0, 1), (-1, 0), (1.0, 0), (True, 0), (None, 0), ("ODD hostile", 0)])
-def test_other_numbers_are_not_whole_or_too_small(value: Any, least: int) -> None:
-    with pytest.raises(ConfigurationError, match=f"expected max_retries to be a whole number from {least}, got"):
+@pytest.mark.parametrize(
+    ("value", "least", "came"),
+    [(0, 1, "0"), (-1, 0, "-1"), (1.0, 0, "1.0"), (True, 0, "True"), (None, 0, "None"), ("ODD hostile", 0, "Hostile")],
+)
+def test_other_numbers_are_not_whole_or_too_small(value: Any, least: int, came: str) -> None:
+    wanted = f"expected max_retries to be a whole number from {least}"
+    with pytest.raises(ConfigurationError, match=f"{wanted}, got {came}$"):
         check_whole("max_retries", actual(value), least)
 
 
@@ -148,6 +171,35 @@ def test_text_and_mappings_have_no_items(value: Any) -> None:
     given = actual(value)
     with pytest.raises(InvalidRequestError, match=f"expected keys as keys, got {type(given).__name__}$"):
         check_items("keys", given, "keys")
+
+
+@pytest.fixture
+def local_time_of_india(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    with monkeypatch.context() as changed:
+        changed.setenv("TZ", "Asia/Kolkata")
+        time.tzset()
+        yield
+    time.tzset()
+
+
+@pytest.mark.usefixtures("local_time_of_india")
+def test_an_instant_is_in_utc_wherever_the_machine_is() -> None:
+    at = utc("at", datetime(2026, 11, 23, 12, 0, 0, 7, tzinfo=timezone(timedelta(hours=-3))))
+    assert (at, at.tzinfo) == (datetime(2026, 11, 23, 15, 0, 0, 7, tzinfo=UTC), UTC)
+
+
+@pytest.mark.parametrize(
+    ("at", "came"),
+    [
+        (NotATime(2026, 1, 1), "a NotATime that raises ValueError"),
+        (datetime(2026, 1, 1, tzinfo=RaisingZone()), "a datetime that raises RuntimeError"),
+        ("ODD hostile", "Hostile"),
+    ],
+    ids=["not a time", "raising zone", "hostile"],
+)
+def test_what_is_no_instant_is_refused_by_its_type(at: Any, came: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"expected at to be an aware datetime, got {came}$"):
+        utc("at", actual(at))
 
 
 @pytest.mark.parametrize(

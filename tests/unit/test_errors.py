@@ -6,11 +6,13 @@ import asyncio
 import gc
 import inspect
 import pickle
+import re
 import traceback
 import weakref
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -18,7 +20,15 @@ from hypothesis import given, strategies as st
 
 import moengage_personalize as package
 from moengage_personalize import PersonalizeError, RateLimit, _errors
-from moengage_personalize._redact import printable, redact_traceback, redact_traceback_async, strip_tracebacks
+from moengage_personalize._redact import (
+    drop_foreign_causes,
+    printable,
+    quote,
+    redact_traceback,
+    redact_traceback_async,
+    strip_tracebacks,
+)
+from moengage_personalize._transport._exchange import ExchangeError
 
 LIMIT = RateLimit(100, 0, datetime(2026, 11, 23, tzinfo=UTC))
 WORDS: dict[str, Any] = {"status": 400, "title": "t", "description": "d", "code": "c", "rate_limit": LIMIT}
@@ -91,12 +101,12 @@ def test_an_error_made_with_its_text_alone_says_nothing_else(error: PersonalizeE
 
 
 def test_the_fields_of_an_error_are_those_it_was_made_with() -> None:
-    made = {type(error).__name__: error for error in SAMPLES}
-    for name in ("APIError", "BadRequest", "RateLimited", "ServerError"):
-        assert {field: getattr(made[name], field) for field in WORDS} == WORDS
-    assert made["DeadlineExceeded"].timeout == 0.5  # type: ignore[attr-defined]
-    assert made["CircuitOpen"].retry_at == LIMIT.reset_at  # type: ignore[attr-defined]
-    assert made["MalformedResponse"].status == 200  # type: ignore[attr-defined]
+    for kind in (package.APIError, package.BadRequest, package.RateLimited, package.ServerError):
+        assert {field: getattr(kind("m", **WORDS), field) for field in WORDS} == WORDS
+    assert package.DeadlineExceeded("m", timeout=0.5).timeout == 0.5
+    assert package.CircuitOpen("m", LIMIT.reset_at).retry_at == LIMIT.reset_at
+    malformed = package.MalformedResponse("m", status=200, retryable=True)
+    assert (malformed.status, malformed.retryable) == (200, True)
     assert not package.MalformedResponse("m").retryable
     assert package.RateLimited("m").retry_after is None
     assert (package.EventsNotAccepted("m").events, package.EventsNotAccepted("m").errors) == ((), ())
@@ -169,6 +179,14 @@ async def fails_later(error: BaseException, secret: str) -> None:
     fails(error, secret)
 
 
+def test_the_places_of_a_fault_stand_in_the_order_of_its_frames() -> None:
+    with pytest.raises(ZeroDivisionError) as caught:
+        fails(ZeroDivisionError("x"), "canary")
+    (note,) = strip_tracebacks(caught.value).__notes__
+    name = "test_the_places_of_a_fault_stand_in_the_order_of_its_frames"
+    assert re.match(rf"Raised through test_errors\.py:\d+ {name}, test_errors\.py:\d+ fails; the frames", note)
+
+
 def fail_sync(error: BaseException) -> None:
     redact_traceback(fails)(error, secret="canary")
 
@@ -233,6 +251,43 @@ def test_a_redacted_method_returns_what_it_returns() -> None:
 
     assert redact_traceback(abs)(-5) == 5
     assert asyncio.run(redact_traceback_async(later)(5)) == 5
+
+
+FOREIGN = type("ForeignError", (Exception,), {"__module__": f"{package.__name__}_of_another"})
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (PersonalizeError("expected\nthis"), "expected\\nthis"),
+        (ExchangeError("protocol", "expected HTTP/1.1"), "expected HTTP/1.1"),
+        (ConnectionRefusedError(111, "Refused\x1b"), "ConnectionRefusedError: Refused\\x1b"),
+        (OSError("canary"), "OSError"),
+        (ValueError("canary"), "ValueError"),
+        (FOREIGN("canary"), "ForeignError"),
+    ],
+    ids=lambda given: type(given).__name__,
+)
+def test_of_an_error_of_another_library_only_the_type_is_quoted(error: Exception, words: str) -> None:
+    assert quote(error) == words
+
+
+def caused_by(*chain: BaseException) -> BaseException:
+    """The first of these, each caused by the next."""
+    for error, cause in pairwise(chain):
+        error.__cause__ = cause
+    return chain[0]
+
+
+def test_the_causes_that_are_shown_end_before_the_first_of_another_library() -> None:
+    ours, systems = PersonalizeError("m"), OSError(104, "reset")
+    assert drop_foreign_causes(caused_by(ours, systems, ValueError("canary"))) is ours
+    assert ours.__cause__ is systems
+    assert systems.__cause__ is None
+    for foreign in (ValueError("canary"), OSError("canary"), FOREIGN("canary")):
+        assert drop_foreign_causes(foreign) is None
+        assert drop_foreign_causes(caused_by(systems, foreign)) is systems
+        assert systems.__cause__ is None
 
 
 @given(st.text())

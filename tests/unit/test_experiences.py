@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import given, strategies as st
+from odd import Lazy
 from servers import answers, serving
 
 from moengage_personalize import (
@@ -50,6 +51,7 @@ def read_value(value: Any, data_type: Any) -> Any:
         ("1", "boolean", "1"),
         (0, "boolean", 0),
         ('{"a": [1]}', "json", {"a": [1]}),
+        ('{"Key": "Value"}', "json", {"Key": "Value"}),
         ({"a": 1}, "json", {"a": 1}),
         ("{broken", "json", "{broken"),
         ("[" * 100_000, "json", "[" * 100_000),
@@ -171,33 +173,40 @@ def test_reprs_name_keys_and_variables() -> None:
     assert repr(EXPERIENCE.context) == "ExperienceContext({'cid': 'c'})"
 
 
-class TestContext:
-    FIELDS = st.dictionaries(st.text(), JSON)
+@given(fields=st.dictionaries(st.text(), JSON))
+def test_json_brings_a_context_back_unchanged(fields: dict[str, Any]) -> None:
+    context = ExperienceContext(fields)
+    back = ExperienceContext.from_json(context.to_json())
+    assert back == context == fields
+    assert list(back) == list(fields)
+    assert ExperienceContext.from_json(context.to_json().encode()) == context
 
-    @given(fields=FIELDS)
-    def test_json_brings_it_back_unchanged(self, fields: dict[str, Any]) -> None:
-        context = ExperienceContext(fields)
-        back = ExperienceContext.from_json(context.to_json())
-        assert back == context == fields
-        assert list(back) == list(fields)
-        assert ExperienceContext.from_json(context.to_json().encode()) == context
 
-    def test_attributes_are_a_copy(self) -> None:
-        context = ExperienceContext({"cid": "c", "new": {"deep": [1]}})
-        context.attributes()["new"]["deep"].append(2)
-        assert context["new"] == {"deep": [1]}
+def test_the_attributes_of_a_context_are_a_copy() -> None:
+    context = ExperienceContext({"cid": "c", "new": {"deep": [1]}})
+    context.attributes()["new"]["deep"].append(2)
+    assert context["new"] == {"deep": [1]}
 
-    def test_it_survives_pickling_and_copying(self) -> None:
-        context = ExperienceContext({"cid": "c"})
-        assert pickle.loads(pickle.dumps(context)) == copy.deepcopy(context) == context
 
-    @pytest.mark.parametrize(
-        "text", ["", "[]", "null", '"canary"', "{", '{"a": NaN}', '{"a": "\\ud800"}', b"\xff", "[" * 100_000, 5, None]
-    )
-    def test_anything_but_a_json_object_is_refused(self, text: Any) -> None:
-        with pytest.raises(InvalidRequestError, match="expected a context as a JSON object, got") as caught:
-            ExperienceContext.from_json(text)
-        assert "canary" not in str(caught.value)
+def test_a_context_that_is_not_json_is_refused_when_it_is_to_travel() -> None:
+    context = ExperienceContext({"cid": b"c"})
+    for travels in (context.to_json, context.attributes):
+        with pytest.raises(InvalidRequestError, match="expected the context to be JSON, got an object of type bytes"):
+            travels()
+
+
+def test_a_context_survives_pickling_and_copying() -> None:
+    context = ExperienceContext({"cid": "c"})
+    assert pickle.loads(pickle.dumps(context)) == copy.deepcopy(context) == context
+
+
+@pytest.mark.parametrize(
+    "text", ["", "[]", "null", '"canary"', "{", '{"a": NaN}', '{"a": "\\ud800"}', b"\xff", "[" * 100_000, 5, None]
+)
+def test_anything_but_a_json_object_is_no_context(text: Any) -> None:
+    with pytest.raises(InvalidRequestError, match="expected a context as a JSON object, got") as caught:
+        ExperienceContext.from_json(text)
+    assert "canary" not in str(caught.value)
 
 
 def decode(key: str, raw: Any) -> Experience:
@@ -231,6 +240,15 @@ def test_a_malformed_experience_costs_itself_alone() -> None:
     assert experiences.value("bad", "Title", "default") == "default"
     assert experiences.contexts() == {"good": {"cid": "good"}, "other": {"cid": "other"}}
     assert DECODED == ["good", "bad", "other"]
+
+
+def test_a_key_may_be_any_text_and_what_is_none_finds_nothing() -> None:
+    experiences = make()
+    assert experiences[Lazy("good")].key == "good"  # type: ignore[index]
+    assert (experiences.reason(Lazy("bad")), experiences.reason(Lazy("good"))) == ("malformed", "served")  # type: ignore[arg-type]
+    assert experiences.get(5) is None  # type: ignore[call-overload]
+    with pytest.raises(KeyError, match="'missing'"):
+        experiences["missing"]
 
 
 def test_value_is_the_default_for_a_variable_that_is_missing() -> None:

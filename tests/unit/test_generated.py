@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 import tomllib
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -16,6 +17,7 @@ from moengage_personalize_api.api.experiences import fetch_experience, get_metad
 from ruamel.yaml import YAML
 
 from moengage_personalize import (
+    BadRequest,
     InSession,
     MalformedResponse,
     PersonalizeError,
@@ -74,7 +76,6 @@ def test_the_number_of_keys_of_a_request_is_that_of_the_document() -> None:
         ((None,), {}),
         (("one",), {"experience_key": ["one"]}),
         ((["b", "a", "b"],), {"experience_key": ["b", "a"]}),
-        (((key for key in "ab"),), {"experience_key": ["a", "b"]}),
         ((None, "me"), {"identifiers": {"customer_id": "me"}}),
         ((None, None, {"u_em": "x"}), {"identifiers": {"user_identifiers": {"u_em": "x"}}}),
         ((None, None, {}), {}),
@@ -83,6 +84,10 @@ def test_the_number_of_keys_of_a_request_is_that_of_the_document() -> None:
 )
 def test_only_what_was_given_is_sent(arguments: tuple[Any, ...], expected: Any) -> None:
     assert body(*arguments) == expected
+
+
+def test_keys_that_can_be_gone_through_once_are_sent() -> None:
+    assert body(key for key in "ab") == {"experience_key": ["a", "b"]}
 
 
 def test_no_key_at_all_asks_nothing() -> None:
@@ -276,6 +281,72 @@ def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
         "not_requested",
     ]
     assert (half.error, half.rate_limit) == (error, LESS)
+
+
+def test_of_several_failures_the_first_is_told_and_the_keys_of_each_failed() -> None:
+    plan = make_plan([f"k{n}" for n in range(75)])
+    errors = [ServerError("first"), PersonalizeError("second")]
+    merged = merge_results(plan, [errors[0], PartialResult({"k30": {}}, lambda: None), errors[1]])
+    reasons = [merged.reason(key) for key in ("k0", "k24", "k25", "k30", "k50", "k74")]
+    assert reasons == ["failed", "failed", "not_served", "served", "failed", "failed"]
+    assert (merged.error, merged.rate_limit) == (errors[0], None)
+
+
+UNKNOWN = RateLimit(5, None, None)
+
+
+@pytest.mark.parametrize(
+    ("limits", "least"),
+    [
+        ([LIMIT, LESS, None], LESS),
+        ([LESS, LIMIT, UNKNOWN], LESS),
+        ([UNKNOWN, None, LIMIT], LIMIT),
+        ([None, UNKNOWN, None], UNKNOWN),
+        ([None, None, None], None),
+    ],
+)
+def test_the_limit_of_a_fetch_is_the_least_that_any_answer_tells(limits: Any, least: RateLimit | None) -> None:
+    plan = make_plan([f"k{n}" for n in range(75)])
+    answers = [PartialResult({}, lambda limit=limit: limit) for limit in limits]  # type: ignore[misc]
+    assert merge_results(plan, answers).rate_limit == least
+
+
+def test_a_fetch_is_split_in_the_order_of_its_keys() -> None:
+    keys = [f"k{n}" for n in range(51)]
+    parts = make_plan(keys).parts
+    assert [json.loads(part.request.body)["experience_key"] for part in parts] == [keys[:25], keys[25:50], keys[50:]]
+    assert [part.keys for part in parts] == [*map(frozenset, (keys[:25], keys[25:50], keys[50:]))]
+    assert [len(make_plan(keys[:count]).parts) for count in (1, 25, 26)] == [1, 1, 2]
+
+
+def test_a_result_signs_for_the_customer_who_was_asked_for() -> None:
+    signed = merge_results(make_plan("a", "me"), [PartialResult({"a": {}}, lambda: None)])
+    assert signed.to_dict(sign=lambda _, customer_id: f"for {customer_id}")["a"].get("click") == "for me"
+
+
+def test_the_limit_of_a_part_is_read_off_its_answer() -> None:
+    headers = {"x-ratelimit-remaining": "7", "x-ratelimit-reset": "60"}
+    part = read_part(Response(200, headers, b'{"experiences": {}}'), strict=False)
+    limit = part.limit()
+    assert limit is not None
+    assert limit.remaining == 7
+    assert limit.reset_at is not None
+    assert timedelta(seconds=30) < limit.reset_at - datetime.now(UTC) <= timedelta(seconds=60)
+    time.sleep(0.001)
+    assert part.limit() == limit  # counted from when the answer came, not from when it is asked for
+
+
+def test_a_strict_client_is_told_the_words_of_a_refusal() -> None:
+    refusal = Response(400, {}, b'{"title": "Request Error", "description": "no such workspace"}')
+    for strict in (False, True):
+        with pytest.raises(BadRequest) as caught:
+            read_part(refusal, strict=strict)
+        assert ("no such workspace" in str(caught.value)) is strict
+
+
+def test_each_part_of_a_fetch_needs_its_outcome() -> None:
+    with pytest.raises(ValueError, match=r"zip\(\) argument 2 is shorter"):
+        merge_results(make_plan("a"), [])
 
 
 def test_a_request_for_all_keeps_whatever_is_served_and_fails_for_all() -> None:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given, strategies as st
 
-from moengage_personalize import _json
+from moengage_personalize import InvalidRequestError, _json
 
 VALUES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -88,6 +88,9 @@ class Lazy:
 
 LOOP: list[Any] = []
 LOOP.append(LOOP)
+DEEP: list[Any] = []
+for _ in range(100_000):
+    DEEP = [DEEP]
 
 
 @pytest.mark.parametrize(
@@ -96,6 +99,7 @@ LOOP.append(LOOP)
         ({"a": Raises(b=1)}, "an object that raises RuntimeError"),
         ({(1, 2): 3}, "a name that is no text"),
         (LOOP, "a value that holds itself"),
+        pytest.param(DEEP, "nested too deep", id="deep"),
         pytest.param(10**5000, "a number that is not finite, or has too many digits", id="digits"),
         ({"a": {"canary"}}, "an object of type set"),
     ],
@@ -126,7 +130,62 @@ def test_values_are_counted_by_commas_and_brackets(commas: int, lists: int, obje
     assert _json.count_values(padded) == commas + lists + objects
 
 
-@pytest.mark.parametrize("inner", ["[", "{", ",", '\\"[', "\\\\"])
+@pytest.mark.parametrize("inner", ["[", "{", ",", '\\"[', "[\\\\"])
 def test_marks_within_text_are_not_counted_even_behind_escaped_quotes(inner: str) -> None:
-    text = ('["' + inner * (_json.MAX_VALUES // len(inner) + 1) + '",1]').encode()
-    assert _json.count_values(text) <= 3 + text.count(b"\\")
+    text = ('["' + inner * (_json.MAX_VALUES + 1) + '",1,{"a":2}]').encode()
+    assert _json.count_values(text) == 4
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        (b" " * _json.MAX_VALUES, _json.MAX_VALUES),
+        (b" " * (_json.MAX_VALUES + 1), 0),
+        (b'","' + b"," * (_json.MAX_VALUES - 1), _json.MAX_VALUES),
+        (b'","' + b"," * _json.MAX_VALUES, _json.MAX_VALUES),
+        (b'","' + b"," * (_json.MAX_VALUES + 1), _json.MAX_VALUES + 1),
+        (b'"",' * (2 * _json.MAX_VALUES), 2 * _json.MAX_VALUES),
+        (b'"",' * (2 * _json.MAX_VALUES + 1), _json.MAX_VALUES),
+    ],
+    ids=["short", "without marks", "as many as may be", "one in text", "too many", "quotes", "too many quotes"],
+)
+def test_values_are_counted_as_roughly_as_will_do(text: bytes, count: int) -> None:
+    assert _json.count_values(text) == count
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ('{"a', "Unterminated string starting at at character 1"),
+        (b"\xff", "not utf-8 at byte 0"),
+        ("[" * 100_000, "nested too deep"),
+        ("9" * 5_000, "a number of too many digits"),
+    ],
+    ids=["cut", "bytes", "deep", "digits"],
+)
+def test_why_a_text_is_not_json_is_said(text: str | bytes, reason: str) -> None:
+    with pytest.raises(ValueError, match=f"^{reason}$"):
+        _json.loads(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("[]", "another JSON value"),
+        ('{"a": NaN}', "a number that is not finite, or has too many digits"),
+        ('["\\ud800"]', "a lone surrogate"),
+        ("{", "Expecting .* at character 1"),
+        (5, "a bytes-like object is required, not 'int'"),
+    ],
+)
+def test_what_came_back_and_is_no_object_is_refused_with_the_reason(text: Any, reason: str) -> None:
+    with pytest.raises(InvalidRequestError, match=f"^expected a context as a JSON object, got {reason}$"):
+        _json.read_object(text, "a context")
+
+
+def test_the_first_field_that_is_not_json_is_named() -> None:
+    fields = {"good": 1, "bad": {1}, "worse": float("nan")}
+    assert _json.first_invalid(fields) == ("bad", "an object of type set")
+    assert _json.is_json({"good": 1})
+    with pytest.raises(InvalidRequestError, match=r"^expected an event to be JSON, got an object of type set$"):
+        _json.copy(fields, "an event")

@@ -11,6 +11,7 @@ import pytest
 from faces import Face
 from helpers import make_plan
 from hypothesis import given, strategies as st
+from odd import Lazy, Proxy
 from servers import serves, serving
 
 from moengage_personalize import InSession, InvalidRequestError
@@ -151,6 +152,20 @@ def test_a_key_may_be_a_member_of_an_enum() -> None:
     (part,) = make_plan([Key.HERO, "hero"]).parts
     assert part.keys == {"hero"}
     assert b'"experience_key":["hero"]' in part.request.body
+
+
+@pytest.mark.parametrize("keys", [Lazy("banner"), [Lazy("banner")], Proxy("banner")], ids=["lazy", "list", "proxy"])
+def test_a_text_that_is_no_str_is_one_key(keys: Any) -> None:
+    (part,) = make_plan(keys).parts
+    assert part.keys == {"banner"}
+
+
+def test_a_session_may_be_of_a_class_of_the_callers_own() -> None:
+    class Visit(InSession):
+        pass
+
+    (part,) = make_plan("banner", in_session=Visit(user_agent="Firefox")).parts
+    assert b'"USER_AGENT":"Firefox"' in part.request.body
 
 
 @given(keys=st.lists(st.text("abc", min_size=1, max_size=4), max_size=120))

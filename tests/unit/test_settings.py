@@ -11,9 +11,10 @@ from helpers import ROOT
 from ruamel.yaml import YAML
 
 from moengage_personalize import ConfigurationError, DataCenter, PersonalizeClient
-from moengage_personalize._settings import SERVER, Credentials
+from moengage_personalize._settings import SERVER, Credentials, environment
 
 GOOD: dict[str, Any] = {"workspace_id": "WS", "api_key": "key-canary", "data_center": "01"}
+LONGEST_HOST = ".".join(["a" * 63] * 3 + ["a" * 61])  # 253 characters
 
 
 @pytest.mark.parametrize("given", [3, "3", "03", DataCenter.DC_03])
@@ -29,9 +30,29 @@ def test_data_center_101_is_not_padded(given: Any) -> None:
         assert "https://sdk-101.moengage.com/v1" in repr(client)
 
 
-@pytest.mark.parametrize("given", ["7", "DC-01", "", 0, -1, "001", "1 ", True, 1.0, object])
-def test_another_data_center_is_refused_with_what_is_accepted(given: Any, face: Face) -> None:
-    with pytest.raises(ConfigurationError, match=r"one of 01, 02, 03, 04, 05, 06, 101 \(1, '1' and '01'.*got"):
+@pytest.mark.parametrize("given", [3, "3", "03"])
+def test_a_data_center_is_made_of_every_usual_way(given: Any) -> None:
+    assert DataCenter(given) is DataCenter.DC_03
+
+
+@pytest.mark.parametrize(
+    ("given", "came"),
+    [
+        ("7", "'7'"),
+        ("DC-01", "'DC-01'"),
+        ("", "''"),
+        (0, "'0'"),
+        (-1, "'-1'"),
+        ("001", "'001'"),
+        ("1 ", "'1 '"),
+        (True, "'bool'"),
+        (1.0, "'1.0'"),
+        (object, "'type'"),
+    ],
+)
+def test_another_data_center_is_refused_with_what_is_accepted(given: Any, came: str, face: Face) -> None:
+    accepted = r"one of 01, 02, 03, 04, 05, 06, 101 \(1, '1' and '01'.*"
+    with pytest.raises(ConfigurationError, match=f"{accepted}got {came}$"):
         face.client_class(**GOOD | {"data_center": given})
 
 
@@ -86,7 +107,8 @@ def test_settings_that_cannot_work_are_refused(changed: dict[str, Any], expected
         "http://host:port/v1",
         "http://host:99999/v1",
         "http://ho st/v1",
-        5,
+        "http://host/v 1",
+        "http://host/\u200bv1",
         "http://h:0/",
         "http://\u2603.example",
         "http://[::1]x:80",
@@ -94,6 +116,7 @@ def test_settings_that_cannot_work_are_refused(changed: dict[str, Any], expected
         "http://-host/v1",
         f"http://{'a' * 64}.example/v1",
         f"http://{'a.' * 130}example/v1",
+        f"http://{LONGEST_HOST}a/v1",
         "http://1.2.3.999/v1",
         "https://sdk-{dc}.moengage.com/v1",
     ],
@@ -101,6 +124,11 @@ def test_settings_that_cannot_work_are_refused(changed: dict[str, Any], expected
 def test_a_base_url_that_is_none_is_refused(base_url: Any) -> None:
     with pytest.raises(ConfigurationError, match="expected base_url to be an http"):
         PersonalizeClient("WS", "key", base_url=base_url)
+
+
+def test_a_base_url_that_is_no_text_is_refused_by_its_type() -> None:
+    with pytest.raises(ConfigurationError, match=r"expected base_url to be an http.*, got int$"):
+        PersonalizeClient("WS", "key", base_url=5)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -112,7 +140,9 @@ def test_a_base_url_that_may_hold_a_key_is_refused_without_repeating_it(base_url
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("host", ["[::1]:80", "127.0.0.1", "localhost.", "my_host", "b\u00fccher.example"])
+@pytest.mark.parametrize(
+    "host", ["[::1]:80", "127.0.0.1", "localhost.", "my_host", "b\u00fccher.example", LONGEST_HOST]
+)
 def test_a_host_that_can_be_is_taken(host: str) -> None:
     with PersonalizeClient("WS", "key", base_url=f"http://{host}/v1") as client:
         assert host in repr(client)
@@ -158,6 +188,11 @@ class TestFromEnv:
     def test_keyword_arguments_win(self, monkeypatch: pytest.MonkeyPatch, face: Face) -> None:
         shown = self.client(monkeypatch, ENVIRONMENT, face, workspace_id="OWN", base_url="http://localhost:1/v1")
         assert shown.endswith("(workspace_id='OWN', base_url='http://localhost:1/v1')")
+
+    def test_a_key_that_is_passed_wins(self) -> None:
+        names = {"workspace_id": None, "data_center": None, "base_url": None}
+        assert environment(ENVIRONMENT, api_key="own", **names)["api_key"] == "own"
+        assert environment(ENVIRONMENT, api_key=None, **names)["api_key"] == "key"
 
     def test_a_base_url_may_stand_for_the_data_center(self, monkeypatch: pytest.MonkeyPatch, face: Face) -> None:
         environment = ENVIRONMENT | {"MOENGAGE_DATA_CENTER": "", "MOENGAGE_BASE_URL": "http://localhost:1/v1"}

@@ -59,6 +59,14 @@ def test_a_visit_that_tells_nothing_is_empty_but_for_the_time() -> None:
         assert visit.at is not None
 
 
+def test_the_referer_becomes_the_attribute_that_is_named_for_it() -> None:
+    came_from = "https://example.com/"
+    assert asgi(headers=[(b"referer", came_from.encode())], referrer="seen_on").attributes == {"seen_on": came_from}
+    assert wsgi(HTTP_REFERER=came_from, referrer="seen_on").attributes == {"seen_on": came_from}
+    assert asgi(headers=[(b"referer", b"")], referrer="seen_on").attributes == {}
+    assert wsgi(referrer="seen_on").attributes == {}
+
+
 @pytest.mark.parametrize(
     "client",
     [None, (), ("", 0), ("testclient", 50_000), ["/run/shop.sock", None], ("203.0.113.42, 10.0.0.1", 1)],
@@ -118,7 +126,13 @@ def test_the_first_of_several_headers_counts() -> None:
 def test_no_more_than_a_hundred_parameters_become_attributes() -> None:
     query = "&".join(f"utm_{number}={number}" for number in range(500))
     assert [*asgi(query=query.encode()).attributes] == [f"utm_{number}" for number in range(100)]
-    assert asgi(query=b"utm_" + b"a" * 3_000 + b"=1").attributes == {}
+
+
+@pytest.mark.parametrize(("length", "taken"), [(1, True), (2_048, True), (2_049, False)])
+def test_the_name_of_an_attribute_is_not_endless(length: int, taken: bool) -> None:
+    name = "a" * length
+    visit = InSession.from_asgi({"query_string": f"{name}=1".encode()}, query="*")
+    assert visit.attributes == ({name: "1"} if taken else {})
 
 
 @given(
@@ -156,6 +170,16 @@ def test_no_wsgi_request_raises_or_makes_what_cannot_be_sent(environ: dict[str, 
 )
 def test_what_a_caller_passes_wrongly_is_refused_for_every_request(arguments: Any, message: str) -> None:
     for make in (lambda: InSession.from_asgi({}, **arguments), lambda: InSession.from_wsgi({}, **arguments)):
+        with pytest.raises(InvalidRequestError, match=message):
+            make()
+
+
+def test_what_is_no_request_is_refused_by_its_name_and_type() -> None:
+    for make, message in (
+        (lambda: InSession.from_asgi(5), "expected scope to be a mapping, got int"),  # type: ignore[arg-type]
+        (lambda: InSession.from_wsgi(5), "expected environ to be a mapping, got int"),  # type: ignore[arg-type]
+        (lambda: asgi(client=5), "expected the client of scope as a pair, got int"),
+    ):
         with pytest.raises(InvalidRequestError, match=message):
             make()
 

@@ -46,6 +46,7 @@ from ._policy import CircuitBreaker as CircuitBreaker
 from ._reporting import AsyncReporter as AsyncReporter, Reporter as Reporter, ReporterStats as ReporterStats
 from ._request import InSession as InSession
 from ._settings import DataCenter as DataCenter
+from ._telemetry import Attempt as Attempt, Call as Call, ClientStats as ClientStats
 from .events import ExperienceEvent as ExperienceEvent
 
 __all__ = [name for name in dir() if not name.startswith("_")]  # pyright: ignore[reportUnsupportedDunderAll]

@@ -10,6 +10,7 @@ that may identify a visitor.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -54,17 +55,12 @@ def check_customer_id(value: object) -> str:
     Raises:
         InvalidRequestError: anything else, or an empty text.
     """
-    text = plain_text(value)
-    if text is not None and text.strip():
-        return text
-    if text is None:
-        try:
-            if isinstance(value, UUID):
-                text = str.__str__(str(value))
-            elif isinstance(value, int) and not isinstance(value, bool):
-                text = str(int(value))
-        except Exception:  # noqa: BLE001 -- as above
-            text = None
+    text: str | None = None
+    with suppress(Exception):  # as above
+        if isinstance(value, UUID):
+            text = str.__str__(str(value))
+        elif isinstance(value, int) and not isinstance(value, bool):
+            text = str(int(value))
     return check_text("customer_id", value if text is None else text, wanted="a non-empty str, an int or a UUID")
 
 

@@ -15,6 +15,7 @@ from ._redact import redact_traceback, redact_traceback_async
 from ._request import Keys
 from ._run import run_all_async
 from ._split import merge_results
+from ._telemetry import Recorder, is_debugged
 from ._transport import make_async_transport
 
 
@@ -91,12 +92,20 @@ class AsyncPersonalizeClient(AsyncOperations):
         user_identifiers: UserIdentifiers | None,
         in_session: Session | None,
         timeout: float | None,
+        record: Recorder | None = None,
     ) -> Experiences:
+        if record is None and (self._observer.observe is not None or is_debugged()):
+            with Recorder(self._observer, "fetch", self._fetch_policy) as record:
+                return record.found(await self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record))
         try:
-            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout)
+            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
         except PersonalizeError as error:
-            return empty_result(error)
-        return merge_results(plan, await run_all_async(self._transport, calls))
+            experiences = empty_result(error)
+        else:
+            experiences = merge_results(plan, await run_all_async(self._transport, calls))
+        if experiences.error is not None:
+            self._observer.failed(experiences.error)
+        return experiences
 
     async def aclose(self) -> None:
         """Close the connections that this client made; it cannot be used afterwards."""

@@ -17,18 +17,20 @@ from ._call import Flow, retrying_call
 from ._errors import ConfigurationError, InvalidRequestError, PersonalizeError
 from ._experiences import Experiences
 from ._generated import Endpoints, GeneratedClient, decode, generated_client
+from ._messages import AsyncTransport, Transport
 from ._policy import CircuitBreaker, RetryPolicy
 from ._redact import redact_traceback, strip_tracebacks
 from ._request import FetchRequest, InSession, Keys
 from ._settings import DataCenter, environment, settings
 from ._split import FetchPlan, PartialResult, plan_fetch, read_part
+from ._telemetry import ClientStats, Observe, Observer, Recorder, fields
 from ._transport import HttpxAdapter
 
 logger = logging.getLogger("moengage_personalize")
 LOG_INTERVAL = 30.0  # seconds
 LOGGED = 1_000  # different lines that are remembered
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Transport | AsyncTransport)
 CustomerId = str | int | UUID
 UserIdentifiers = Mapping[str, Any] | str
 Session = InSession | Mapping[str, Any]
@@ -47,6 +49,7 @@ class BaseClient(ABC, Generic[T]):
         max_retries: int = 2,
         circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         http_client: Any = None,
+        observe: Observe | None = None,
         strict: bool = False,
     ) -> None:
         self._settings = settings(
@@ -60,8 +63,10 @@ class BaseClient(ABC, Generic[T]):
         self._endpoints = Endpoints.of(self._settings)
         # One for each operation, because events that cannot be reported must not keep pages from being served.
         self._fetch_policy, self._metadata_policy, self._events_policy = (
-            RetryPolicy(max_retries, circuit_breaker, timeout) for _ in range(3)
+            RetryPolicy(max_retries, circuit_breaker, timeout, operation)
+            for operation in ("fetch", "metadata", "report_events")
         )
+        self._observer = Observer(observe, self._fetch_policy)
         self._transport = self._make_transport(http_client)
         self._strict = strict
         self._logged: dict[str, float] = {}
@@ -80,6 +85,7 @@ class BaseClient(ABC, Generic[T]):
         max_retries: int = 2,
         circuit_breaker: CircuitBreaker | None = CircuitBreaker(),  # noqa: B008 -- frozen
         http_client: Any = None,
+        observe: Observe | None = None,
         strict: bool = False,
     ) -> Self:
         """Make a client from the environment; keyword arguments win.
@@ -98,6 +104,7 @@ class BaseClient(ABC, Generic[T]):
             max_retries=max_retries,
             circuit_breaker=circuit_breaker,
             http_client=http_client,
+            observe=observe,
             strict=strict,
         )
 
@@ -113,6 +120,11 @@ class BaseClient(ABC, Generic[T]):
     def transport(self) -> T:
         """What performs the requests: connections of our own, or the http_client that was given."""
         return self._transport
+
+    @property
+    def stats(self) -> ClientStats:
+        """Calls, failures, circuit, rate limit and connections as of now, for a health endpoint."""
+        return self._observer.stats(self._transport.connections())
 
     @cached_property
     def api(self) -> GeneratedClient:
@@ -133,15 +145,19 @@ class BaseClient(ABC, Generic[T]):
         user_identifiers: UserIdentifiers | None,
         in_session: Session | None,
         timeout: float | None,
+        record: Recorder | None,
     ) -> tuple[FetchPlan, list[Flow[PartialResult]]]:
         """Check the arguments of a fetch and turn them into calls that share one deadline, which runs from here."""
+        next(self._observer.calls)
         begin = self._begin(timeout, self._fetch_policy)
         fetch = FetchRequest.create(keys, customer_id, user_identifiers, in_session)
+        if record is not None:
+            record.keys = fetch.keys
         plan = plan_fetch(self._endpoints.fetch, fetch)
         read = partial(read_part, strict=self._strict)
         calls: list[Flow[PartialResult]] = []
         for part in plan.parts:
-            calls.append(begin(part.request, read))
+            calls.append(begin(part.request, read, record))
         return plan, calls
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
@@ -168,13 +184,16 @@ class BaseClient(ABC, Generic[T]):
         error = experiences.error
         if error is None:
             return experiences
-        is_argument = isinstance(error, ConfigurationError | InvalidRequestError)
-        if is_argument and self._strict:
+        if isinstance(error, ConfigurationError | InvalidRequestError) and self._strict:
             raise error
-        kind = type(error).__name__
-        if self._is_due(f"{kind}: {error}" if is_argument else kind):
-            logger.log(logging.ERROR if is_argument else logging.WARNING, "fetch_or_empty: %s: %s", kind, error)
+        self._log_failure("fetch_or_empty", error, "fetch")
         return experiences
+
+    def _log_failure(self, name: str, error: PersonalizeError, operation: str) -> None:
+        kind, is_argument = type(error).__name__, isinstance(error, ConfigurationError | InvalidRequestError)
+        if self._is_due(f"{name}: {kind}: {error}" if is_argument else f"{name}: {kind}"):
+            level, extra = logging.ERROR if is_argument else logging.WARNING, fields(operation=operation, outcome=kind)
+            logger.log(level, "%s: %s: %s", name, kind, error, extra=extra)
 
     def _is_due(self, line: str) -> bool:
         """Whether a line was not logged of late, by a clock that a test may have moved back."""

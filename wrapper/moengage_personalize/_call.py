@@ -28,11 +28,13 @@ class Sleep:
 
 
 Flow = Generator[Request | Sleep, Outcome | None, T]
+Record = Callable[[Request, Outcome | None, float, float], object]
 
 
 def retrying_call(
     request: Request,
     read: Callable[[Response], T],
+    record: Record | None = None,
     *,
     policy: RetryPolicy,
     timeout: float,
@@ -45,6 +47,7 @@ def retrying_call(
     Args:
         request: what is sent; its own timeout does not count.
         read: makes the value of a response, or raises the error that it stands for.
+        record: is handed each attempt: what was sent, its outcome, and when, by `now`, it began and ended.
         policy: decides on waits and retries; shared by all calls of a client.
         timeout: seconds of the whole call, as the caller knows them.
         deadline: when the call must have ended, by `now`.
@@ -65,13 +68,16 @@ def retrying_call(
             yield Sleep(pause)
             continue
         under_way = True
-        left = deadline - now()
+        sent = now()
+        left = deadline - sent
         if left <= 0:
             if failure is None:
                 raise DeadlineExceeded(f"expected an answer within {timeout:g} s, got none", timeout=timeout)
             policy.failed(failure, timeout - waited, now(), jitter())  # a pause has lasted longer than it was meant to
             raise failure
         outcome = yield Request(request.method, request.url, request.headers, request.body, left)
+        if record is not None:
+            record(request, outcome, sent, now())
         if isinstance(outcome, TransportError) and outcome.kind == "stale" and not was_stale:
             was_stale = True  # the keep-alive race: once more at once, on a fresh connection, and it does not count
             continue

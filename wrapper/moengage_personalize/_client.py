@@ -15,6 +15,7 @@ from ._redact import redact_traceback
 from ._request import Keys
 from ._run import run_all
 from ._split import merge_results
+from ._telemetry import Recorder, is_debugged
 from ._transport import make_transport
 
 
@@ -31,6 +32,8 @@ class PersonalizeClient(Operations):
         circuit_breaker: when to fail fast; CircuitBreaker() by default, None never.
         http_client: an httpx.Client of your own, or httpx2's, for proxies, certificates, mocks and instrumentation. It
             is used, never changed, and closed by you. By default the client has connections of its own.
+        observe: called with a `Call` at the end of each operation, in the thread or task that called; what it raises
+            is logged once. A reporter calls it from its own.
         strict: for development and tests: `fetch_or_empty` raises errors of arguments, too, and error texts show the
             API's own description, which may repeat what was sent.
 
@@ -114,12 +117,20 @@ class PersonalizeClient(Operations):
         user_identifiers: UserIdentifiers | None,
         in_session: Session | None,
         timeout: float | None,
+        record: Recorder | None = None,
     ) -> Experiences:
+        if record is None and (self._observer.observe is not None or is_debugged()):
+            with Recorder(self._observer, "fetch", self._fetch_policy) as record:
+                return record.found(self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record))
         try:
-            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout)
+            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
         except PersonalizeError as error:
-            return empty_result(error)
-        return merge_results(plan, run_all(self._transport, calls))
+            experiences = empty_result(error)
+        else:
+            experiences = merge_results(plan, run_all(self._transport, calls))
+        if experiences.error is not None:
+            self._observer.failed(experiences.error)
+        return experiences
 
     def close(self) -> None:
         """Close the connections that this client made; it cannot be used afterwards."""

@@ -7,7 +7,7 @@ experience that is malformed is absent, and `reason` says so.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Literal, NotRequired, Protocol, TypedDict, TypeVar, overload
 
@@ -20,6 +20,7 @@ T = TypeVar("T")
 Limit = Callable[[], RateLimit | None]
 JSONList = list[Any]
 JSONObject = dict[str, Any]
+WrongType = Callable[[str, str, str, Any], object]  # of an experience key, a name, what was wanted, what was there
 Reason = Literal["served", "not_served", "malformed", "failed", "not_requested"]
 
 
@@ -50,12 +51,13 @@ class Experience(Fields):
     A variable whose value is null or missing is absent.
     """
 
-    __slots__ = ("_context", "_key")
+    __slots__ = ("_context", "_key", "_wrong_type")
 
     def __init__(self, key: str, variables: Mapping[str, tuple[Any, Any]], context: Mapping[str, Any]) -> None:
         super().__init__({name: read for name, given in variables.items() if (read := _value(*given)) is not None})
         self._key = key
         self._context = ExperienceContext(context)
+        self._wrong_type: WrongType | None = None
 
     @property
     def key(self) -> str:
@@ -78,32 +80,42 @@ class Experience(Fields):
     def string(self, name: str, default: T) -> str | T:
         """The variable if it is text, else the default."""
         value = self._fields.get(name)
-        return value if isinstance(value, str) else default
+        return value if isinstance(value, str) else self._default(name, "a string", default)
 
     def number(self, name: str, default: T) -> int | float | T:
         """The variable if it is a number (a boolean is none), else the default."""
         value = self._fields.get(name)
-        return value if isinstance(value, int | float) and not isinstance(value, bool) else default
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return value
+        return self._default(name, "a number", default)
 
     def integer(self, name: str, default: T) -> int | T:
         """The variable as int if it is a whole number, which 2.0 is in JSON, too, else the default."""
-        value = self.number(name, None)
-        return default if value is None or value != value // 1 else int(value)
+        value = self._fields.get(name)
+        if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+            return int(value)
+        return self._default(name, "a whole number", default)
 
     def boolean(self, name: str, default: T) -> bool | T:
         """The variable if it is true or false, else the default."""
         value = self._fields.get(name)
-        return value if isinstance(value, bool) else default
+        return value if isinstance(value, bool) else self._default(name, "true or false", default)
 
     def list(self, name: str, default: T) -> JSONList | T:
         """The variable if it is a JSON list, else the default."""
         value = self._fields.get(name)
-        return value if _json.is_list(value) else default
+        return value if _json.is_list(value) else self._default(name, "a list", default)
 
     def object(self, name: str, default: T) -> JSONObject | T:
         """The variable if it is a JSON object, else the default."""
         value = self._fields.get(name)
-        return value if _json.is_object(value) else default
+        return value if _json.is_object(value) else self._default(name, "an object", default)
+
+    def _default(self, name: str, wanted: str, default: T) -> T:
+        """The default, for a variable that is absent or of another type, which is reported if anybody is to know."""
+        if self._wrong_type is not None and name in self._fields:
+            self._wrong_type(self._key, name, wanted, self._fields[name])
+        return default
 
     @overload
     def value(self, name: str, default: None) -> Any: ...
@@ -189,7 +201,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
     `error` is what kept some or all of the answer away.
     """
 
-    __slots__ = ("_customer_id", "_failed", "_limit", "_raw", "_read", "_requested", "_served", "error")
+    __slots__ = ("_customer_id", "_failed", "_limit", "_raw", "_read", "_requested", "_served", "_wrong_type", "error")
 
     def __init__(
         self,
@@ -208,19 +220,21 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
         self._requested = requested
         self._failed = failed
         self._served: dict[str, Experience | None] = {}
+        self._wrong_type: WrongType | None = None
         self.error = error
         self._limit = limit
         self._customer_id = customer_id
 
     def _find(self, key: str) -> Experience | None:
         """One experience, decoded when it is first asked for, so that a malformed one costs only itself."""
-        if type(key) is not str:
-            key = plain_text(key) or ""
+        key = plain_text(key) or ""
         if key not in self._served and key in self._raw:
             try:
-                self._served[key] = self._read(key, self._raw[key])
+                found = self._served[key] = self._read(key, self._raw[key])
             except MalformedResponse:
                 self._served[key] = None
+            else:
+                found._wrong_type = self._wrong_type  # pyright: ignore[reportPrivateUsage] -- of this file
         return self._served.get(key)
 
     def __getitem__(self, key: str) -> Experience:
@@ -269,6 +283,17 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
         if self._requested is not None and key not in self._requested:
             return "not_requested"
         return "failed" if self._failed is None or key in self._failed else "not_served"
+
+
+def watch_types(experiences: Experiences, wrong_type: WrongType) -> None:
+    """Have each value that is there with another type than asked for reported."""
+    experiences._wrong_type = wrong_type  # pyright: ignore[reportPrivateUsage] -- of this file
+
+
+def reasons_of(experiences: Experiences, keys: Iterable[str] | None) -> dict[str, Reason]:
+    """The reason for each of these keys; for all that came where the keys are None."""
+    found = experiences._raw  # pyright: ignore[reportPrivateUsage] -- of this file
+    return {key: experiences.reason(key) for key in (found if keys is None else keys)}
 
 
 def _value(value: Any, data_type: object) -> Any:

@@ -54,6 +54,10 @@ class Transport(Protocol):
         """Perform several requests of one call side by side, each within its `timeout`; their outcomes in order."""
         ...
 
+    def connections(self) -> tuple[int, int] | None:
+        """How many connections are open, and how many of them idle; None where that is not known."""
+        ...
+
     def close(self) -> None:
         """Release what the transport made itself."""
         ...
@@ -64,6 +68,10 @@ class AsyncTransport(Protocol):
 
     async def perform(self, request: Request) -> Outcome:
         """Perform one request within `request.timeout` seconds."""
+        ...
+
+    def connections(self) -> tuple[int, int] | None:
+        """As Transport.connections, of all event loops."""
         ...
 
     async def aclose(self) -> None:

@@ -3,7 +3,7 @@
 A visitor has written all of it, so that no request may raise: text is UTF-8 where it is that and latin-1 elsewhere, the
 first of several counts, and what is empty, endless or no attribute is left out. The address is the one that the server
 gives; X-Forwarded-For is not read here, because anyone can send it. Behind a proxy the server is told whom to trust:
---forwarded-allow-ips of uvicorn and gunicorn, ProxyFix of werkzeug.
+--forwarded-allow-ips of uvicorn, ProxyFix of werkzeug. gunicorn's option of that name leaves the address as it is.
 """
 
 from __future__ import annotations

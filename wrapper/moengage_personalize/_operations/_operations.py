@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 from .. import _generated
 from .._arguments import check_whole, short_repr
@@ -17,34 +17,51 @@ from .._policy import RetryPolicy
 from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
 from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
+from .._telemetry import Recorder
 from ..events import ExperienceEvent
 from ._metadata import ExperienceMetadata, check_statuses, metadata_query, read_metadata
 
 MAX_WARM = 16  # connections
 
-T = TypeVar("T")
+T = TypeVar("T", bound=Transport | AsyncTransport)
 
 
 class BaseOperations(BaseClient[T]):
     """What both clients make of the arguments of these operations."""
 
+    def _record_metadata(self, operation: Literal["metadata", "warm"]) -> Recorder:
+        next(self._observer.calls)
+        return Recorder(self._observer, operation, self._metadata_policy)
+
+    def _record_report(self) -> Recorder:
+        next(self._observer.calls)
+        return Recorder(self._observer, "report_events", self._events_policy)
+
+    def _note_rejected(self, record: Recorder, delivery: Delivery) -> None:
+        """Of a reporter, whose service would not know else, and of `report_events`, which raises, too."""
+        record.error = delivery.error
+        if record.error is not None:
+            self._log_failure("report_events", record.error, "report_events")
+
     def _begin_metadata(
-        self, status: str | Iterable[str] | None, timeout: float | None
+        self, status: str | Iterable[str] | None, timeout: float | None, record: Recorder
     ) -> Flow[list[ExperienceMetadata]]:
         call = self._begin(timeout, self._metadata_policy)
 
         def read(response: Response) -> list[ExperienceMetadata]:
             return read_metadata(response, strict=self._strict)
 
-        return call(self._endpoints.metadata.request(b"", metadata_query(check_statuses(status))), read)
+        return call(self._endpoints.metadata.request(b"", metadata_query(check_statuses(status))), read, record)
 
-    def _begin_warm(self, connections: int, timeout: float | None) -> list[Flow[list[ExperienceMetadata]]]:
+    def _begin_warm(
+        self, connections: int, timeout: float | None, record: Recorder
+    ) -> list[Flow[list[ExperienceMetadata]]]:
         if check_whole("connections", connections, 1) > MAX_WARM:
             raise ConfigurationError(f"expected connections to be at most {MAX_WARM}, got {short_repr(connections)}")
-        return [self._begin_metadata(None, timeout) for _ in range(connections)]
+        return [self._begin_metadata(None, timeout, record) for _ in range(connections)]
 
     def _begin_report(
-        self, events: Iterable[ExperienceEvent], timeout: float | None
+        self, events: Iterable[ExperienceEvent], timeout: float | None, record: Recorder
     ) -> tuple[Delivery, Callable[[Sequence[Batch]], list[Flow[None]]]]:
         """The report, and what makes the calls for some of its requests; all of them share one deadline."""
         call = self._begin(timeout, self._events_policy)
@@ -56,7 +73,7 @@ class BaseOperations(BaseClient[T]):
 
         def calls(batches: Sequence[Batch]) -> list[Flow[None]]:
             endpoint = self._endpoints.events
-            return [call(endpoint.request(_generated.events_body(batch.elements)), read) for batch in batches]
+            return [call(endpoint.request(_generated.events_body(batch.elements)), read, record) for batch in batches]
 
         return Delivery(events), calls
 
@@ -80,7 +97,8 @@ class Operations(BaseOperations[Transport]):
 
         https://www.moengage.com/docs/api/experiences/fetch-experience-metadata
         """
-        return unwrap(run(self._transport, self._begin_metadata(status, timeout)))
+        with self._record_metadata("metadata") as record:
+            return unwrap(run(self._transport, self._begin_metadata(status, timeout, record)))
 
     @redact_traceback
     def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
@@ -94,7 +112,8 @@ class Operations(BaseOperations[Transport]):
             ConfigurationError: another number of connections; nothing was sent.
             PersonalizeError: not one request brought an answer, retries included; such as AuthenticationFailed.
         """
-        raise_if_all_failed(run_all(self._transport, self._begin_warm(connections, timeout)))
+        with self._record_metadata("warm") as record:
+            raise_if_all_failed(run_all(self._transport, self._begin_warm(connections, timeout, record)))
 
     @redact_traceback
     def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
@@ -116,10 +135,12 @@ class Operations(BaseOperations[Transport]):
 
     def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
         """Report events, and give what became of them where `report_events` raises."""
-        delivery, calls = self._begin_report(events, timeout)
-        while batches := delivery.next_batches():
-            delivery.handle_results(batches, run_all(self._transport, calls(batches)))
-        return delivery
+        with self._record_report() as record:
+            delivery, calls = self._begin_report(events, timeout, record)
+            while batches := delivery.next_batches():
+                delivery.handle_results(batches, run_all(self._transport, calls(batches)))
+            self._note_rejected(record, delivery)
+            return delivery
 
     @redact_traceback
     def reporter(
@@ -163,12 +184,14 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
         self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
     ) -> list[ExperienceMetadata]:
         """List the server-side experiences of the workspace: as PersonalizeClient.metadata."""
-        return unwrap(await run_async(self._transport, self._begin_metadata(status, timeout)))
+        with self._record_metadata("metadata") as record:
+            return unwrap(await run_async(self._transport, self._begin_metadata(status, timeout, record)))
 
     @redact_traceback_async
     async def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
         """Open connections before the first page: as PersonalizeClient.warm, for the loop that it is awaited in."""
-        raise_if_all_failed(await run_all_async(self._transport, self._begin_warm(connections, timeout)))
+        with self._record_metadata("warm") as record:
+            raise_if_all_failed(await run_all_async(self._transport, self._begin_warm(connections, timeout, record)))
 
     @redact_traceback_async
     async def report_events(self, events: Iterable[ExperienceEvent], *, timeout: float | None = None) -> None:
@@ -177,10 +200,12 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
 
     async def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
         """Report events: as Operations._deliver, awaited."""
-        delivery, calls = self._begin_report(events, timeout)
-        while batches := delivery.next_batches():
-            delivery.handle_results(batches, await run_all_async(self._transport, calls(batches)))
-        return delivery
+        with self._record_report() as record:
+            delivery, calls = self._begin_report(events, timeout, record)
+            while batches := delivery.next_batches():
+                delivery.handle_results(batches, await run_all_async(self._transport, calls(batches)))
+            self._note_rejected(record, delivery)
+            return delivery
 
     @redact_traceback
     def reporter(

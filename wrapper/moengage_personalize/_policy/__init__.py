@@ -41,8 +41,8 @@ freezes time or by a virtual machine, would else keep calls back for years.
 with `register_after_fork`, and is given a new one before the child does anything else.
 """
 
-from ._circuit import CircuitBreaker
+from ._circuit import CircuitBreaker, CircuitState
 from ._fork import register_after_fork
 from ._retry import RetryPolicy
 
-__all__ = ["CircuitBreaker", "RetryPolicy", "register_after_fork"]
+__all__ = ["CircuitBreaker", "CircuitState", "RetryPolicy", "register_after_fork"]

@@ -5,8 +5,10 @@ The pause between probes grows with the outage, so that its end is noticed withi
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from threading import Lock
+from typing import Literal
 
 from attrs import frozen
 
@@ -14,6 +16,8 @@ from .._arguments import check_seconds, check_whole
 from .._errors import ConfigurationError
 from ._fork import register_after_fork
 
+logger = logging.getLogger("moengage_personalize")
+CircuitState = Literal["closed", "open", "half_open"]
 GROWTH = 40.0  # a pause is this part of the outage so far: 1.5 s after a minute
 JITTER = 0.3  # and up to this much more
 # Seconds that a row of failures must last. Long beside a restart, which fails whatever is under way within some tens of
@@ -62,8 +66,9 @@ def seconds_until(instant: float, now: float, longest: float) -> float:
 class Circuit:
     """The state of one client's circuit; times are seconds of one monotonic clock, jitter is from 0 to 1."""
 
-    def __init__(self, settings: CircuitBreaker) -> None:
+    def __init__(self, settings: CircuitBreaker, operation: str = "") -> None:
         self._settings = settings
+        self._operation = operation
         self.reset_after_fork()
         register_after_fork(self)
         self.failures: deque[float] = deque(maxlen=settings.failures)
@@ -97,7 +102,16 @@ class Circuit:
         """The API answered: close."""
         with self._lock:
             self.failures.clear()
-            self._opened_at = None
+            was_open, self._opened_at = self._opened_at is not None, None
+        if was_open:
+            self._log("closed")
+
+    def state(self, now: float) -> CircuitState:
+        """What a new call would meet: half open is a circuit whose next call is the probe."""
+        with self._lock:
+            if self._opened_at is None:
+                return "closed"
+            return "open" if seconds_until(self._retry_at, now, self._settings.max_pause) else "half_open"
 
     def failed(self, now: float, jitter: float) -> None:
         """A call failed for good: open, if it ends a row that is long enough."""
@@ -111,9 +125,16 @@ class Circuit:
             if self._opened_at is not None or len(failures) < settings.failures:
                 return
             long_enough = settings.failures == 1 or now - self._row_began >= MIN_SPAN
-            if long_enough and now - failures[0] <= settings.within:
+            opens = long_enough and now - failures[0] <= settings.within
+            if opens:
                 self._opened_at = now
                 self._retry_at = now + self._pause(0.0, jitter)
+        if opens:
+            self._log("open")
+
+    def _log(self, state: CircuitState) -> None:
+        extra = {"personalize_operation": self._operation, "personalize_circuit": state}
+        logger.info("circuit of %s: %s", self._operation, state, extra=extra)
 
     def _pause(self, outage: float, jitter: float) -> float:
         return min(self._settings.max_pause, max(self._settings.pause, outage / GROWTH) * (1 + JITTER * jitter))

@@ -8,7 +8,7 @@ from typing import Any
 
 from .._arguments import short_repr
 from .._errors import CircuitOpen, ConfigurationError, DeadlineExceeded, PersonalizeError, RateLimit, RateLimited
-from ._circuit import Circuit, CircuitBreaker, seconds_until
+from ._circuit import Circuit, CircuitBreaker, CircuitState, seconds_until
 from ._fork import register_after_fork
 
 # Seconds.
@@ -30,14 +30,15 @@ class RetryPolicy:
     Times are seconds of one monotonic clock, jitter is from 0 to 1, and `left` is what is left of a call's deadline.
     """
 
-    def __init__(self, max_retries: int, breaker: Any, timeout: float = MIN_FAIR_TIMEOUT) -> None:
+    def __init__(self, max_retries: int, breaker: Any, timeout: float = MIN_FAIR_TIMEOUT, operation: str = "") -> None:
+        """`operation` is what the log calls the calls that share this policy."""
         if breaker is not None and not issubclass(type(breaker), CircuitBreaker):
             raise ConfigurationError(
                 f"expected circuit_breaker to be a CircuitBreaker or None, got {short_repr(breaker)}"
             )
         self._max_retries = max_retries
         self._fair = min(timeout, MIN_FAIR_TIMEOUT)
-        self._circuit = None if breaker is None else Circuit(breaker)
+        self._circuit = None if breaker is None else Circuit(breaker, operation)
         self.reset_after_fork()
         register_after_fork(self)
         self._tokens = QUOTA
@@ -61,7 +62,7 @@ class RetryPolicy:
             RateLimited: the limit is used up, and to wait for its reset would outlast the deadline.
             CircuitOpen: the API is down, and this is not the next probe.
         """
-        wait = self._throttled(now) if self._throttled_until else 0.0
+        wait = self.throttled(now) if self._throttled_until else 0.0
         if wait:
             pause = wait + BACKOFF * (1 + jitter) / 2
             if pause + MIN_ATTEMPT_TIME <= left:
@@ -120,14 +121,18 @@ class RetryPolicy:
         else:
             self._circuit.succeeded()
 
-    def _throttled(self, now: float) -> float:
+    def circuit_state(self, now: float) -> CircuitState:
+        """What the circuit does with the next call."""
+        return "closed" if self._circuit is None else self._circuit.state(now)
+
+    def throttled(self, now: float) -> float:
         """Seconds for which a 429 still keeps calls back."""
         return seconds_until(self._throttled_until, now, THROTTLE_CAP * (1 + THROTTLE_JITTER))
 
     def _apply_rate_limit(self, error: RateLimited, now: float, jitter: float) -> float:
         """Keep every call back for as long as a 429 asks, and give the seconds that are left of that."""
         with self._lock:
-            wait = self._throttled(now)
+            wait = self.throttled(now)
             if error.retry_after is not None:
                 asked = min(THROTTLE_CAP, error.retry_after) * (1 + THROTTLE_JITTER * jitter)
                 if asked > wait:

@@ -94,6 +94,11 @@ class Delivery:
                     self.rejections.append(Rejection(events, outcome))
         self._waiting = halves + self._waiting
 
+    @property
+    def error(self) -> PersonalizeError | None:
+        """The first that kept events away."""
+        return self.rejections[0].error if self.rejections else None
+
     def raise_for_rejected(self) -> None:
         """Raise one error that carries every event that was not accepted, if there are any."""
         rejected = {event.uuid for rejection in self.rejections for event in rejection.events}
@@ -106,7 +111,7 @@ def make_batches(events: Iterable[ExperienceEvent]) -> list[Batch]:
     """The requests that report these events, as they come."""
     users: dict[tuple[str, object, bytes], list[ExperienceEvent]] = {}
     for event in events:
-        attributes = b"" if event.user_attributes is None else _json.dumps(event.user_attributes)
+        attributes = _json.dumps(event.user_attributes)
         users.setdefault((event.customer_id, event.user_timezone_offset, attributes), []).append(event)
     elements = [part for user in users.values() for part in _parts(tuple(user), MAX_ACTIONS)]
     return [Batch(part) for part in _parts(tuple(elements), MAX_ELEMENTS)]

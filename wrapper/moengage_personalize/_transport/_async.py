@@ -165,6 +165,7 @@ async def connect(
         raise ExchangeError("timeout", "the deadline passed while connecting") from error
     except OSError as error:
         raise ExchangeError("connection", words(error)) from error
+    pool.opened.add(connection)
     return connection
 
 
@@ -254,6 +255,11 @@ class AsyncPooledTransport:
             return state.pools.failed(request.url, error)
         finally:
             state.slots.release()
+
+    def connections(self) -> tuple[int, int]:
+        """How many are open in all event loops, and how many of them idle."""
+        counts = [made.pools.count() for made in list(self._made.values())]
+        return sum(opened for opened, _ in counts), sum(idle for _, idle in counts)
 
     async def aclose(self) -> None:
         """Close the connections of this event loop; those that are in use are closed after their responses."""

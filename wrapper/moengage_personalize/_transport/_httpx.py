@@ -64,6 +64,9 @@ class HttpxTransport:
         with SideBySide(self.perform, requests) as all_of_them:
             return all_of_them.results()
 
+    def connections(self) -> None:
+        """Whoever made the client knows."""
+
     def close(self) -> None:
         """Whoever made the client closes it."""
 
@@ -75,6 +78,7 @@ class AsyncHttpxTransport:
     client: Any
 
     __repr__ = HttpxTransport.__repr__
+    connections = HttpxTransport.connections
 
     async def perform(self, request: Request) -> Outcome:
         """Perform one request; each of its reads ends by the deadline."""

@@ -11,6 +11,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Generic, Protocol, TypeVar
+from weakref import WeakSet
 
 from .._messages import TransportError
 from ._exchange import ExchangeError
@@ -48,6 +49,8 @@ class IdlePool(Generic[C]):
     def __init__(self, origin: Origin, proxy: Proxy | None) -> None:
         self.origin = origin
         self.proxy = proxy
+        self.opened: WeakSet[C] = WeakSet()
+        """Those that were made and not let go of."""
         self._kept: deque[C] = deque()
         self._closed = False
 
@@ -99,6 +102,12 @@ class Pools(Generic[C]):
         if pool is None:
             pool = self.by_origin.setdefault(origin, IdlePool(origin, self._proxy_of(origin)))
         return pool
+
+    def count(self) -> tuple[int, int]:
+        """How many connections are open, and how many of them idle."""
+        pools = list(self.by_origin.values())
+        idle = sum(map(len, pools))
+        return max(idle, sum(len(pool.opened) for pool in pools)), idle
 
     def failed(self, url: str, error: ExchangeError) -> TransportError:
         """A failed exchange as a value that names host and port, and the proxy if there is one."""

@@ -122,6 +122,7 @@ def connect(pool: IdlePool[SyncConnection], generation: PoolGeneration, deadline
         raise ExchangeError("timeout", "the deadline passed while connecting") from error
     except OSError as error:
         raise ExchangeError("connection", words(error)) from error
+    pool.opened.add(connection)
     return connection
 
 
@@ -239,6 +240,10 @@ class PooledTransport:
             for at, outcome in zip(rest, others.results(), strict=True):
                 outcomes[at] = outcome
         return cast(list[Outcome], outcomes)
+
+    def connections(self) -> tuple[int, int]:
+        """How many are open in this process, and how many of them idle."""
+        return self._state().pools.count()
 
     def close(self) -> None:
         """Close the connections; one that is in use is closed after its response."""

@@ -123,7 +123,7 @@ class _JSON:
 
     @staticmethod
     def dumps(value: object) -> str:
-        return _json.written(value, "a click").decode()
+        return _json.dumps(value).decode()
 
     loads = staticmethod(_json.loads)
 

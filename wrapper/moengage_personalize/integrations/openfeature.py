@@ -42,7 +42,7 @@ READERS: dict[type[Any], Callable[[Experience, str], Any]] = {
     str: lambda found, name: found.string(name, ABSENT),
     int: lambda found, name: found.integer(name, ABSENT),
     float: lambda found, name: ABSENT if (number := found.number(name, None)) is None else float(number),
-    object: lambda found, name: found.object(name, found.list(name, ABSENT)) if name else dict(found),
+    object: lambda found, name: _structure(found, name) if name else dict(found),
 }
 Details: TypeAlias = FlagResolutionDetails[Any]
 Context: TypeAlias = EvaluationContext | None
@@ -181,6 +181,10 @@ class PersonalizeProvider(AbstractProvider):
             self._is_down = is_down
             emit = self.emit_provider_error if is_down else self.emit_provider_ready
             emit(ProviderEventDetails(error_code=ErrorCode.GENERAL if is_down else None))
+
+
+def _structure(found: Experience, name: str) -> Any:
+    return found.list(name, ABSENT) if isinstance(found.get(name), list) else found.object(name, ABSENT)
 
 
 def _split(flag_key: str) -> tuple[str, str]:

@@ -132,6 +132,9 @@ class InProcessTransport:
             time.sleep(delay)
         return [outcome for outcome, _ in answered]
 
+    def connections(self) -> tuple[int, int]:
+        return 0, 0
+
     def close(self) -> None:
         pass
 
@@ -146,6 +149,9 @@ class AsyncInProcessTransport:
         outcome, delay = self._answer(request)
         await asyncio.sleep(delay)
         return outcome
+
+    def connections(self) -> tuple[int, int]:
+        return 0, 0
 
     async def aclose(self) -> None:
         pass
