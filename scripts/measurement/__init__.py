@@ -5,6 +5,7 @@ The measurements, each with `add_arguments(parser)` and `run(options) -> exit st
     faults   every fault that a network and a server can have      soak    load, echo, the keep-alive race, cancellation
     fuzz     mutated responses through what reads them              drill   whether events arrive once
     paging   the components of one page                             walk    one call, function by function
+    batch    many customers beside pages, at a limit
     bench    what a call costs, beside other clients                mutate  which changes of the code no test notices
 
 What they share, so that nothing is written twice:

@@ -6,7 +6,7 @@ import argparse
 import sys
 from importlib import import_module
 
-MEASUREMENTS = ("faults", "soak", "moved", "drill", "paging", "fuzz", "bench", "walk", "mutate")
+MEASUREMENTS = ("faults", "soak", "moved", "drill", "batch", "paging", "fuzz", "bench", "walk", "mutate")
 
 
 def main(arguments: list[str]) -> int:

@@ -31,7 +31,7 @@ class Report:
     """Bytes of the document."""
     sha256: str
     vendored: bool
-    """Whether a document was read anew, or the vendored one was taken."""
+    """Whether a document was read, or the vendored one was taken."""
     changes: list[Change] | None
     """None if there is nothing to compare with."""
     notes: list[str]

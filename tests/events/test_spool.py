@@ -388,7 +388,7 @@ def test_no_damage_reaches_the_page_or_costs_an_event_of_this_process(data: st.D
         world.until_ended()
 
 
-def test_damage_that_is_found_later_is_set_aside_and_what_waits_is_written_anew(path: Path) -> None:
+def test_damage_that_is_found_later_is_set_aside_and_what_waits_is_written_again(path: Path) -> None:
     spool = Spool(str(path))
     world = World(spool=spool)
     world.put(50)
@@ -563,7 +563,7 @@ def test_an_event_that_is_not_json_costs_itself(path: Path) -> None:
     spool.release()
 
 
-def test_ten_minutes_begin_anew_for_what_was_taken_over(path: Path) -> None:
+def test_ten_minutes_begin_again_for_what_was_taken_over(path: Path) -> None:
     left(path)
     world = World(spool=Spool(str(path)))
     began = world.time

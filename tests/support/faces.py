@@ -36,6 +36,12 @@ class Face:
     def fetch_or_empty(self, client: Any, *arguments: Any, **keywords: Any) -> Experiences:
         return self.run(client.fetch_or_empty(*arguments, **keywords))
 
+    def fetch_each(self, client: Any, *arguments: Any, **keywords: Any) -> list[tuple[Any, Experiences]]:
+        async def collect() -> list[tuple[Any, Experiences]]:
+            return [one async for one in client.fetch_each(*arguments, **keywords)]
+
+        return list(client.fetch_each(*arguments, **keywords)) if self.kind == "sync" else self.run(collect())
+
     def close(self, client: Any) -> None:
         self.run(client.close() if self.kind == "sync" else client.aclose())
 

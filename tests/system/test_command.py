@@ -416,7 +416,8 @@ def test_no_command_says_which_there_are(capsys: pytest.CaptureFixture[str]) -> 
     assert main([]) == 2
     printed = "".join(capsys.readouterr())
     assert all(
-        name in printed for name in ("fetch", "doctor", "init", "metadata", "shown", "clicked", "keys", "sandbox")
+        name in printed
+        for name in ("fetch", "bulk", "doctor", "init", "metadata", "shown", "clicked", "keys", "sandbox")
     )
 
 
@@ -649,7 +650,8 @@ def test_the_commands_of_the_guide_run(
     commands = re.findall(r"^    moengage-personalize (.*)", guide, re.MULTILINE)
     token = base64.b64encode(f"{sandbox.WORKSPACE_ID}:{sandbox.API_KEY}".encode()).decode()
     snippet = f"curl https://sdk-01.moengage.com/v1/experiences/fetch -H 'Authorization: Basic {token}'"
-    assert len(commands) == 8
+    (tmp_path / "customers.csv").write_text("customer_id\nuser_8821\n", "utf-8")
+    assert len(commands) == 10
     for command in commands:
         monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(snippet.encode())))
         arguments, _, target = command.partition(" > ")

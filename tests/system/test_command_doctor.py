@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import ssl
+import sys
 import threading
 from collections.abc import Callable, Generator
 from contextlib import contextmanager, suppress
@@ -23,8 +24,9 @@ Doctor = Callable[..., list[str]]
 
 
 @pytest.fixture
-def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
-    """The lines that doctor prints, whose exit status agrees with the first."""
+def doctor(capsys: pytest.CaptureFixture[str]) -> Generator[Doctor]:
+    """The lines that doctor prints, whose exit status agrees with the first; pytest -k broken -rP shows them all."""
+    shown: list[str] = []
 
     def examined(*arguments: str) -> list[str]:
         status = main(["doctor", "--timeout", "2", *arguments])
@@ -35,9 +37,11 @@ def doctor(capsys: pytest.CaptureFixture[str]) -> Doctor:
         assert (status == 0) == ("  FAIL  " not in printed.out)
         assert KEY not in printed.out
         assert all(line.isprintable() for line in lines)
+        shown.extend(lines)
         return lines
 
-    return examined
+    yield examined
+    sys.stdout.write("\n".join(shown))
 
 
 @pytest.fixture(autouse=True)

@@ -158,6 +158,16 @@ def test_a_page_makes_as_few_requests_as_can_be(capsys: pytest.CaptureFixture[st
     assert capsys.readouterr().out.endswith("26 components, medians of 2; requests as few as can be: yes\n")
 
 
+def test_a_batch_loses_no_customer_and_leaves_pages_what_they_need(capsys: pytest.CaptureFixture[str]) -> None:
+    """Whether its rate is kept is for the whole measurement to say: here other tests have the processor, too."""
+    door.main(["batch", "--customers", "120", "--minute", "5"])
+    rows = [line.split("│")[1:-1] for line in capsys.readouterr().out.splitlines() if "│" in line]
+    assert [(cells[0].strip(), cells[1].strip()) for cells in rows] == [
+        *(("sync", "2,400"), ("sync", "3,000"), ("async", "2,400"), ("async", "3,000")),
+    ]
+    assert [(cells[4].strip(), cells[6].strip()) for cells in rows] == [("0", "0")] * 4
+
+
 def test_a_lost_event_is_seen() -> None:
     assert drill.Row("a", put=2, arrived=2, duplicates=0).broken == ""
     assert drill.Row("a", put=2, arrived=1, duplicates=0).broken == "2 put, 1 arrived"

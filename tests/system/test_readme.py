@@ -24,6 +24,7 @@ from attrs import frozen
 from helpers import ROOT
 
 from moengage_personalize import CircuitBreaker, PersonalizeClient, Reporter, _base, _json, _split, sandbox
+from moengage_personalize._operations import _pacing
 from moengage_personalize._policy import _retry
 from moengage_personalize._transport import _body, _idle, _parser
 
@@ -197,6 +198,12 @@ FIGURES = {
     "SECURITY": [
         f"beyond {_body.ON_THE_WIRE >> 20} MB on the wire, {_body.DECODED >> 20} MB decoded, "
         f"{_parser.HEAD >> 10} KB of headers or {_json.MAX_VALUES:,} JSON values",
+    ],
+    "batch": [
+        f"is in requests a minute, {default(PersonalizeClient.fetch_each, 'rate'):,} by default",
+        f"under way at once, {default(PersonalizeClient.fetch_each, 'concurrency')} by default",
+        f"for each {_split.KEYS_PER_REQUEST} keys",
+        f"asked again, {_pacing.MAX_HOLDS} times at most",
     ],
     "events": [
         f"within `flush_interval`, {default(PersonalizeClient.reporter, 'flush_interval'):g} s",

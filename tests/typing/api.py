@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Generator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, assert_type
@@ -68,6 +68,20 @@ assert_type(experiences, Experiences)
 assert_type(client.fetch(), Experiences)
 assert_type(client.fetch("a"), Experiences)
 assert_type(client.fetch_or_empty(key for key in "ab"), Experiences)
+
+for customer, found in client.fetch_each(["a", "b"], ["key"], rate=1_000, in_session=session):
+    assert_type(customer, str)
+    assert_type(found, Experiences)
+assert_type(client.fetch_each(range(3)), Generator[tuple[int, Experiences], None, None])
+people: list[dict[str, Any]] = [{"customer_id": 7, "user_identifiers": {"u_em": "x"}, "in_session": {"plan": "gold"}}]
+assert_type(next(client.fetch_each(people, concurrency=4)), tuple[dict[str, Any], Experiences])
+
+
+async def each(asked: AsyncPersonalizeClient, ids: AsyncIterator[UUID]) -> None:
+    async for one, got in asked.fetch_each(ids, "key", timeout=1):
+        assert_type(one, UUID)
+        assert_type(got, Experiences)
+
 
 mapping: Mapping[str, Experience] = experiences
 experience = experiences["a"]

@@ -33,7 +33,7 @@ class PersonalizeClient(Operations):
         http_client: an httpx.Client of your own, or httpx2's, for proxies, certificates, mocks and instrumentation. It
             is used, never changed, and closed by you. By default the client has connections of its own.
         observe: called with a `Call` at the end of each operation, in the thread or task that called; what it raises
-            is logged once. A reporter calls it from its own.
+            is logged once. A reporter and `fetch_each` call it from their own.
         strict: for development and tests: `fetch_or_empty` raises errors of arguments, too, and error texts show the
             API's own description, which may repeat what was sent.
 

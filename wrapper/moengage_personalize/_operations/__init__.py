@@ -1,4 +1,5 @@
-"""The operations beside fetch: what the workspace has, connections before the first page, and events reported back.
+"""The operations beside fetch: what the workspace has, connections before the first page, events reported back,
+and a fetch for each of many customers.
 
 A client of each kind inherits them: `Operations` blocks, `AsyncOperations` is awaited, and what they mean stands once,
 in the base that both share.

@@ -1,25 +1,31 @@
-"""metadata, warm, report_events and reporter, for both clients; the two halves are the same but for `await`."""
+"""What both clients do beside fetching, one half for each; the two are the same but for `await`."""
 
 from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable, Iterable, Sequence
+from abc import abstractmethod
+from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
 from typing import Any, Literal, TypeVar
 
 from .. import _generated
 from .._arguments import check_whole, short_repr
-from .._base import BaseClient
+from .._base import BaseClient, CustomerId, Session, UserIdentifiers
 from .._call import Flow
-from .._errors import ConfigurationError
+from .._errors import ConfigurationError, InvalidRequestError
+from .._experiences import Experiences
 from .._messages import AsyncTransport, Response, Transport
 from .._policy import RetryPolicy
 from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
+from .._request import FetchRequest, InSession, Keys
 from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
+from .._split import plan_fetch
 from .._telemetry import Recorder
 from ..events import ExperienceEvent
+from ._batch import AsyncBatch, Customer, SyncBatch, check_rate
 from ._metadata import ExperienceMetadata, check_statuses, metadata_query, read_metadata
+from ._pacing import Pacer
 
 MAX_WARM = 16  # connections
 
@@ -59,6 +65,16 @@ class BaseOperations(BaseClient[T]):
         if check_whole("connections", connections, 1) > MAX_WARM:
             raise ConfigurationError(f"expected connections to be at most {MAX_WARM}, got {short_repr(connections)}")
         return [self._begin_metadata(None, timeout, record) for _ in range(connections)]
+
+    def _begin_batch(
+        self, keys: Keys, rate: float, concurrency: int, in_session: Session | None, timeout: float | None
+    ) -> tuple[tuple[str, ...] | None, Pacer, InSession, int]:
+        """What is the same for all customers of a batch, checked before the first of them is asked for."""
+        self._begin(timeout, self._fetch_policy)
+        asked = FetchRequest.create(keys, None, None, in_session)
+        cost = len(plan_fetch(self._endpoints.fetch, asked).parts)
+        at_once = check_whole("concurrency", concurrency, 1, InvalidRequestError)
+        return asked.keys, Pacer(check_rate(rate), cost), asked.in_session, at_once
 
     def _begin_report(
         self, events: Iterable[ExperienceEvent], timeout: float | None, record: Recorder
@@ -168,6 +184,57 @@ class Operations(BaseOperations[Transport]):
         """
         return Reporter(self._deliver, queue_size, flush_interval, max_batch, on_drop, spool)
 
+    @redact_traceback
+    def fetch_each(
+        self,
+        customers: Iterable[Customer],
+        keys: Keys = None,
+        *,
+        concurrency: int = 16,
+        rate: float = 3_000,
+        in_session: Session | None = None,
+        timeout: float | None = None,
+    ) -> Generator[tuple[Customer, Experiences]]:
+        """Fetch for each of many customers, no faster than the workspace's limit allows; for jobs, not for pages.
+
+        Gives each customer, as it was given, with what it gets, as they come; `.error` of that tells what went wrong,
+        and nothing is raised for one customer. A customer who meets the rate limit or an open circuit waits and is
+        asked again, ten times at most. Closing the generator begins no more requests.
+
+        Args:
+            customers: customer ids, or mappings with `customer_id`, `user_identifiers` and `in_session` as for `fetch`;
+                any iterable, also one without an end. It is gone through in the thread that iterates, no more than
+                `concurrency` ahead, and what it raises comes out when those before have.
+            keys: as for `fetch`, the same for all; a customer costs a request for each 25 of them.
+            concurrency: how many customers at most are under way at once, each in a thread; of more than 25 keys fewer,
+                because there are at most 64 requests.
+            rate: requests a minute, shared by nobody: two batches need half each. The workspace has 10,000. It is less
+                while pages use more of them than it leaves, and for a minute after a 429.
+            in_session: as for `fetch`, where a customer has none of its own.
+            timeout: seconds for each customer, from when it is asked for, instead of the client's.
+
+        Raises:
+            InvalidRequestError: an argument that cannot be; nothing was sent.
+            ConfigurationError: the client was closed.
+        """
+        asked, pacer, session, at_once = self._begin_batch(keys, rate, concurrency, in_session, timeout)
+
+        def fetch(customer_id: Any, user_identifiers: Any, in_session: Any) -> Experiences:
+            return self._fetch(asked, customer_id, user_identifiers, in_session, timeout)
+
+        return SyncBatch(fetch, customers, pacer, session, at_once).results()
+
+    @abstractmethod
+    def _fetch(
+        self,
+        keys: Keys,
+        customer_id: CustomerId | None,
+        user_identifiers: UserIdentifiers | None,
+        in_session: Session | None,
+        timeout: float | None,
+    ) -> Experiences:
+        """The fetch of a client, which raises no PersonalizeError."""
+
 
 class AsyncOperations(BaseOperations[AsyncTransport]):
     """What AsyncPersonalizeClient does beside fetching."""
@@ -219,6 +286,40 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
     ) -> AsyncReporter:
         """Make what reports events in the background, from a task: as PersonalizeClient.reporter."""
         return AsyncReporter(self._deliver, queue_size, flush_interval, max_batch, on_drop, spool)
+
+    @redact_traceback
+    def fetch_each(
+        self,
+        customers: Iterable[Customer] | AsyncIterable[Customer],
+        keys: Keys = None,
+        *,
+        concurrency: int = 16,
+        rate: float = 3_000,
+        in_session: Session | None = None,
+        timeout: float | None = None,
+    ) -> AsyncGenerator[tuple[Customer, Experiences]]:
+        """Fetch for each of many customers: as PersonalizeClient.fetch_each, with `async for`, in a running loop.
+
+        `customers` may be an async iterable, too; it is gone through in a task of its own. Closing the generator, or
+        cancelling who iterates, cancels all that is under way.
+        """
+        asked, pacer, session, at_once = self._begin_batch(keys, rate, concurrency, in_session, timeout)
+
+        async def fetch(customer_id: Any, user_identifiers: Any, in_session: Any) -> Experiences:
+            return await self._fetch(asked, customer_id, user_identifiers, in_session, timeout)
+
+        return AsyncBatch(fetch, customers, pacer, session, at_once).results()
+
+    @abstractmethod
+    async def _fetch(
+        self,
+        keys: Keys,
+        customer_id: CustomerId | None,
+        user_identifiers: UserIdentifiers | None,
+        in_session: Session | None,
+        timeout: float | None,
+    ) -> Experiences:
+        """The fetch of a client, which raises no PersonalizeError."""
 
 
 def deliver(client: Operations, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:

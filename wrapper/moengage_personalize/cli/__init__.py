@@ -1,9 +1,9 @@
 """The command, moengage-personalize: ask, look, report and check from a shell.
 
 What a shell user may rely on: answers go to stdout, everything else to stderr. The exit status is 0 for an answer, 1
-when the API or the network failed, 2 for what was asked wrongly, 3 when a key was not served (--fail-on-missing) or a
-file is out of date (keys --check), 130 when interrupted, 141 when nobody reads on. Nothing that came from a server
-reaches the terminal unescaped, and the key is printed by `init` alone, which was given it.
+when the API or the network failed, or a line of a file did, 2 for what was asked wrongly, 3 when a key was not served
+(--fail-on-missing) or a file is out of date (keys --check), 130 when interrupted, 141 when nobody reads on. Nothing
+that came from a server reaches the terminal unescaped, and the key is printed by `init` alone, which was given it.
 
 Needs the extra: pip install "moengage-personalize[cli]".
 """

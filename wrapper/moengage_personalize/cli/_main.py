@@ -10,6 +10,7 @@ from typing import Any
 import click
 
 from .. import ConfigurationError, InvalidRequestError, PersonalizeError
+from ._bulk import bulk
 from ._connection import Connection, connection_options
 from ._doctor import doctor
 from ._events import clicked, shown
@@ -47,7 +48,7 @@ def command(context: click.Context, /, **options: Any) -> None:
     context.obj = Connection(**options)
 
 
-for _subcommand in (fetch, metadata, keys, shown, clicked, doctor, init, sandbox):
+for _subcommand in (fetch, bulk, metadata, keys, shown, clicked, doctor, init, sandbox):
     command.add_command(_subcommand)
 
 

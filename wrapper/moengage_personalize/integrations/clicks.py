@@ -114,7 +114,7 @@ class ClickSigner:
         age = int(time.time()) - found[1].timestamp()  # in whole seconds, as it was signed
         if not -CLOCK_SKEW <= age <= self._max_age:
             came = f"one of {age:,.0f} s" if age > 0 else "one of the future"
-            raise InvalidRequestError(f"expected a token of at most {self._max_age:,.0f} s, got {came}")
+            raise InvalidRequestError(f"expected a token of at most {self._max_age:,.10g} s, got {came}")
         return found[0]
 
 

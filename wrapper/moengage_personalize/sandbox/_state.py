@@ -19,6 +19,7 @@ from ._reading import BUILT_IN, WatchedFile, read, read_text
 logger = logging.getLogger("moengage_personalize.sandbox")
 
 REQUESTS_KEPT = 10_000
+MINUTE = 60  # seconds
 
 
 @frozen
@@ -46,10 +47,10 @@ class Minute:
 
     def count(self) -> Usage:
         """Count one more."""
-        minute = int(time.time()) // 60
+        minute = int(time.time()) // MINUTE
         self.used = self.used + 1 if minute == self._minute else 1
         self._minute = minute
-        return Usage(self.limit, self.used, (minute + 1) * 60)
+        return Usage(self.limit, self.used, (minute + 1) * MINUTE)
 
 
 @define
