@@ -16,7 +16,6 @@ COMMAND = "gunicorn --preload --threads=4 --bind=127.0.0.1:{port} flask_shop:app
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("browser")
 @needs_chromium
 def test_a_person_sees_the_variation_and_clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLICK_KEY", secrets.token_hex(32))

@@ -46,8 +46,6 @@ UNCHANGED = "regenerate: nothing was changed\n"
 BUILD, TYPE_ERRORS, KNOWN_BY_HEART = generate.build, fit.type_errors, fit.known_by_heart
 FITS = "generated: 0 file(s) changed\nwrapper: fits, in its types and in its contract\n"
 
-pytestmark = pytest.mark.xdist_group("regenerate")  # what is kept for the session is made in one process
-
 
 @frozen
 class Done:

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import Select
 
 from moengage_personalize import sandbox
 
-pytestmark = [needs_chromium, pytest.mark.slow, pytest.mark.xdist_group("browser")]  # one browser is enough
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 EXPERIENCES = """\
 experiences:
