@@ -48,6 +48,7 @@ MODULES = {
     "_reporting/_delivery": "events/test_events.py events/test_schedule.py",
     "_reporting/_outbox": "events/test_schedule.py",
     "_reporting/_schedule": "events/test_schedule.py",
+    "_telemetry/_values": "unit/test_telemetry.py",
     "_spool/_store": "events/test_spool.py",
     "sandbox/_answer": "system/test_sandbox.py",
     "integrations/clicks": "events/test_clicks.py",

@@ -269,10 +269,10 @@ def test_what_is_observed_holds_nothing_of_a_visitor(
                 visit(face, client, what)
             else:
                 face.run(ask())
-        assert CUSTOMER.encode() in server.requests[0]
+        assert all(CUSTOMER.encode() in request for request in server.requests)
     assert len(seen) == 1
     records = [record for record in caplog.records if record.name == "moengage_personalize"]
-    assert len(records) >= 2
+    assert records
     text = " ".join([shows(seen), *(f"{record.getMessage()} {vars(record)!r}" for record in records)])
     assert [canary for canary in CANARIES if canary in text] == []
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from attrs import define, field
 
 from moengage_personalize import PersonalizeError
-from moengage_personalize._call import Sleep, retrying_call
+from moengage_personalize._call import Record, Sleep, retrying_call
 from moengage_personalize._messages import Request, Response, TransportError
 from moengage_personalize._policy import RetryPolicy
 
@@ -38,10 +38,18 @@ class World:
         if not self.frozen:
             self.time += seconds
 
-    def run(self, *, max_retries: int = 2, timeout: float = 1.0, policy: RetryPolicy | None = None) -> str:
+    def run(
+        self,
+        *,
+        max_retries: int = 2,
+        timeout: float = 1.0,
+        policy: RetryPolicy | None = None,
+        record: Record | None = None,
+    ) -> str:
         call = retrying_call(
             REQUEST,
             self.read,
+            record,
             policy=policy or RetryPolicy(max_retries, None),
             timeout=timeout,
             deadline=self.time + timeout,

@@ -328,9 +328,9 @@ def interrupts(*_: Any, **__: Any) -> None:
 STEPS: dict[str, tuple[Any, str]] = {
     "look-up": (socket, "getaddrinfo"),
     "connect": (socket, "create_connection"),
-    "write": (socket.socket, "sendall"),
+    "write": (socket.socket, "send"),
     "read": (socket.socket, "recv_into"),
-    "headers": (_parser.ResponseParser, "on_header"),
+    "headers": (_parser.ResponseParser, "on_headers_complete"),
     "body": (_parser.ResponseParser, "on_body"),
     "response": (_parser, "Response"),
 }
@@ -454,7 +454,7 @@ def test_what_is_not_io_of_an_awaited_transport_comes_out_at_once() -> None:
     async def ask(base_url: str) -> None:
         transport = AsyncPooledTransport()
         with pytest.MonkeyPatch.context() as patched:
-            patched.setattr(_parser.ResponseParser, "on_header", raises)
+            patched.setattr(_parser.ResponseParser, "on_headers_complete", raises)
             with pytest.raises(SoftTimeLimitExceeded):
                 await transport.perform(request(base_url))
         assert isinstance(await transport.perform(request(base_url)), Response)

@@ -7,13 +7,14 @@ import gzip
 import tracemalloc
 import zlib
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import metadata
 from itertools import pairwise
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from httptools import HttpParserError, HttpResponseParser
 from hypothesis import given, strategies as st
 
 from moengage_personalize._messages import Request, Response
@@ -342,7 +343,7 @@ def test_what_is_raised_within_a_callback_comes_out(
     def interrupted(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(_parser.ResponseParser, "on_header", interrupted)
+    monkeypatch.setattr(_parser.ResponseParser, "on_headers_complete", interrupted)
     with pytest.raises(error):
         received(with_length(b"{}"))
 
@@ -542,6 +543,44 @@ def test_a_body_has_its_limits(monkeypatch: Any) -> None:
     assert decoded(gzipped(b"") * _body.MEMBERS, "gzip") == b""
     with beyond("gzip of more than 100 members"):
         decoded(gzipped(b"") * (_body.MEMBERS + 1), "gzip")
+
+
+class Listener:
+    """What httptools calls out of a head."""
+
+    def __init__(self) -> None:
+        self.headers: dict[str, str] = {}
+        self.complete = False
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1").strip(" \t")
+        self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
+
+    def on_headers_complete(self) -> None:
+        self.complete = True
+
+
+ODD = [b"\r\n", b"\r\n", b":", b"A", b"b", b" ", b"\t", b",", b"\r", b"\n", b"\0", b"\x0b", b"\x7f", b"\x80", b"\xff"]
+
+
+@given(
+    lines=st.lists(st.sampled_from([*ODD, b"\r\nX: 1", b"\r\nx:2", b"\r\nContent-Length: 0"]), max_size=10).map(
+        b"".join
+    )
+)
+def test_the_headers_of_a_head_are_those_that_httptools_reads(lines: bytes) -> None:
+    head, _, _ = (b"HTTP/1.1 200 OK" + lines + b"\r\n\r\n").partition(b"\r\n\r\n")
+    listener = Listener()
+    with suppress(HttpParserError):
+        HttpResponseParser(listener).feed_data(head + b"\r\n\r\n")
+    if not listener.complete:
+        with pytest.raises(ExchangeError):
+            received(head + b"\r\n\r\n")
+        return
+    connection = received(head + b"\r\n\r\n")
+    if "content-length" not in listener.headers:
+        connection.receive_data(b"")
+    assert connection.response().headers == listener.headers
 
 
 def test_a_body_that_is_packed_small_costs_no_more_memory_than_its_limit() -> None:

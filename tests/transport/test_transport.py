@@ -13,6 +13,9 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
+from ssl import SSLWantReadError, SSLWantWriteError
 from typing import Any, cast
 
 import httpx
@@ -43,7 +46,7 @@ from moengage_personalize._transport import (
     _sync,
 )
 from moengage_personalize._transport._exchange import Deadline, ExchangeError
-from moengage_personalize._transport._idle import IdlePool, readable
+from moengage_personalize._transport._idle import IdlePool, readiness
 from moengage_personalize._transport._parser import HTTP11Connection, PoolGeneration
 from moengage_personalize._transport._sync import SyncConnection
 
@@ -109,7 +112,7 @@ def test_what_has_come_on_a_connection_is_seen(monkeypatch: pytest.MonkeyPatch, 
     near, far = socket.socketpair()
     with near:
         with far:
-            has_come = readable(near.fileno())
+            has_come = readiness(near.fileno())
             assert not has_come()
             far.sendall(b"x")
             assert has_come()
@@ -158,17 +161,20 @@ def test_a_request_that_nobody_reads_ends_by_the_deadline(face: Face) -> None:
         assert time.monotonic() - started < 0.8
 
 
-def test_a_connection_made_just_before_the_deadline_keeps_it(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("polled", [True, False], ids=["poll", "as on Windows"])
+def test_a_socket_that_takes_more_is_waited_for(monkeypatch: pytest.MonkeyPatch, polled: bool) -> None:
+    if not polled:
+        monkeypatch.delattr(select, "poll")
     near, far = socket.socketpair()
     with near, far:
-        near.settimeout(5)  # as connecting has left it
-        monkeypatch.setattr(_sync, "NEAR", 1.0)
-        connection = SyncConnection(near, PoolGeneration())
-        started = time.monotonic()
-        connection.send(memoryview(b""), Deadline(0.1))
-        with pytest.raises(ExchangeError):
-            connection.receive(Deadline(0.1))
-        assert time.monotonic() - started < 1
+        near.setblocking(False)
+        ready = readiness(near.fileno())
+        assert ready(5.0, writing=True)
+        with suppress(BlockingIOError):
+            while True:
+                near.send(b"x" * 65536)
+        assert not ready(0.01, writing=True)
+        assert not ready(0.01)
 
 
 def test_a_slot_that_falls_between_two_steps_goes_back() -> None:
@@ -658,3 +664,74 @@ def test_a_deadline_too_short_for_any_answer_does_not_open_the_circuit(face: Fac
         with pytest.raises(DeadlineExceeded):
             face.fetch(client, "a", timeout=0.05)
         assert face.fetch(client, "a").value("a", "Title", "") == "title of a"
+
+
+class Scripted:
+    """A socket whose next steps raise these, as TLS does that waits for the other direction."""
+
+    def __init__(self, real: socket.socket, *raised: Exception) -> None:
+        self._real = real
+        self._raised = list(raised)
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._real, name)
+        return partial(self._step, found) if name in ("send", "recv_into") else found
+
+    def _step(self, step: Any, *arguments: Any) -> Any:
+        if self._raised:
+            raise self._raised.pop(0)
+        return step(*arguments)
+
+    def do_handshake(self) -> None:
+        self._step(lambda: None)
+
+    def pending(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    "error", [SSLWantWriteError, SSLWantReadError, BlockingIOError], ids=lambda error: error.__name__
+)
+def test_a_step_that_waits_for_either_direction_goes_on_when_it_is_there(error: type[Exception]) -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(WHOLE)  # so that neither direction keeps it waiting
+        connection = SyncConnection(cast(Any, Scripted(near, error())), PoolGeneration())
+        connection.send(REQUEST, Deadline(5))
+        assert far.recv(1000) == REQUEST
+        connection._socket = cast(Any, Scripted(near, error()))
+        assert connection.receive(Deadline(5)).body == b"{}"
+
+
+@pytest.mark.parametrize("error", [SSLWantWriteError, SSLWantReadError], ids=lambda error: error.__name__)
+def test_a_handshake_that_waits_for_either_direction_goes_on(
+    error: type[Exception], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Context:
+        def wrap_socket(self, *_: Any, **__: Any) -> Any:
+            return Scripted(near, error())
+
+    monkeypatch.setattr(_sync, "ssl_context", Context)
+    near, far = socket.socketpair()
+    with near, far:
+        far.sendall(WHOLE)
+        SyncConnection(near, PoolGeneration()).secure("host", Deadline(5))
+
+
+def test_a_step_that_nothing_lets_go_on_ends_by_the_deadline() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        connection = SyncConnection(cast(Any, Scripted(near, SSLWantReadError())), PoolGeneration())
+        with pytest.raises(ExchangeError, match="the deadline passed while writing"):
+            connection.send(REQUEST, Deadline(0.05))
+
+
+def test_a_timeout_error_of_a_signal_handler_is_not_the_sockets() -> None:
+    near, far = socket.socketpair()
+    with near, far:
+        for step in ("send", "receive"):
+            connection = SyncConnection(cast(Any, Scripted(near)), PoolGeneration())
+            connection.send(REQUEST, Deadline(5))
+            connection._socket = cast(Any, Scripted(near, TimeoutError()))
+            with pytest.raises(TimeoutError):
+                connection.send(REQUEST, Deadline(5)) if step == "send" else connection.receive(Deadline(5))

@@ -153,6 +153,21 @@ def test_the_keep_alive_race_is_tried_again_at_once_and_does_not_count() -> None
     assert (len(world.sent), len(world.slept)) == (4, 2)
 
 
+def test_each_attempt_is_recorded_with_its_request_its_outcome_and_its_times() -> None:
+    recorded: list[Any] = []
+    outcomes = [STALE, REFUSED, GOOD]
+    world = World(list(outcomes), takes=0.2)
+    assert world.run(record=lambda *attempt: recorded.append(attempt)) == "good"
+    assert all(request is REQUEST for request, *_ in recorded)
+    assert [outcome for _, outcome, *_ in recorded] == outcomes
+    times = [(sent - START, ended - START) for *_, sent, ended in recorded]
+    assert times == [
+        (0, pytest.approx(0.2)),
+        (pytest.approx(0.2), pytest.approx(0.4)),
+        (pytest.approx(0.45), pytest.approx(0.65)),
+    ]
+
+
 def test_the_keep_alive_race_costs_no_retry_at_all() -> None:
     assert World([STALE, GOOD]).run(max_retries=0) == "good"
 

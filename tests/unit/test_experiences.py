@@ -19,6 +19,7 @@ from moengage_personalize import (
     MalformedResponse,
     PersonalizeClient,
 )
+from moengage_personalize._experiences import reasons_of, watch_types
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
@@ -286,3 +287,37 @@ def test_a_result_is_pickled_with_all_it_tells(keys: Any) -> None:
         found = client.fetch_or_empty(keys)
     again = pickle.loads(pickle.dumps(found))
     assert (list(again), again.rate_limit, repr(again.error)) == (list(found), found.rate_limit, repr(found.error))
+
+
+@pytest.mark.parametrize("value", ["text", 2, 2.0, 0.5, True, [1], {"a": 1}], ids=repr)
+@pytest.mark.parametrize(
+    ("read", "wanted", "fits"),
+    [
+        ("string", "a string", (str,)),
+        ("number", "a number", (int, float)),
+        ("integer", "a whole number", (int,)),
+        ("boolean", "true or false", (bool,)),
+        ("list", "a list", (list,)),
+        ("object", "an object", (dict,)),
+    ],
+    ids=lambda one: one if isinstance(one, str) else "",
+)
+def test_a_value_of_another_type_is_reported_with_what_was_wanted(
+    read: str, wanted: str, fits: tuple[type, ...], value: Any
+) -> None:
+    reported: list[Any] = []
+    found = Experiences({"a": value}, lambda key, raw: Experience(key, {"v": (raw, None)}, {}), requested=None)
+    watch_types(found, lambda *report: reported.append(report))
+    default = object()
+    got = getattr(found, read)("a", "v", default)
+    is_fit = type(value) in fits or (read == "integer" and value == 2.0 and value is not True)
+    assert (got is default) != is_fit
+    assert reported == ([] if is_fit else [("a", "v", wanted, value)])
+    assert getattr(found, read)("a", "absent", default) is default
+    assert getattr(found, read)("absent", "v", default) is default
+    assert len(reported) == (not is_fit)
+
+
+def test_the_reasons_are_those_of_the_keys_or_of_all_that_came() -> None:
+    assert reasons_of(make(), None) == {"good": "served", "bad": "malformed", "other": "served"}
+    assert reasons_of(make(), ("good", "none")) == {"good": "served", "none": "not_served"}

@@ -27,6 +27,7 @@ from moengage_personalize import (
     _json,
 )
 from moengage_personalize._messages import Response
+from moengage_personalize._request import FetchRequest
 from moengage_personalize._split import KEYS_PER_REQUEST, PartialResult, merge_results, read_part
 
 DOCUMENT = YAML(typ="safe", pure=True).load(ROOT / "spec" / "personalize-experience.yaml")
@@ -261,6 +262,24 @@ def test_a_value_that_is_not_json_costs_its_variable_and_its_field_alone(number:
     assert decoded.context == {"cid": "1"}
 
 
+def test_an_experience_that_nothing_reads_costs_itself_alone() -> None:
+    """A number of more digits than Python takes; whoever asks for its key finds no experience."""
+    good = '{"payload": {"Title": {"value": "text"}}}'
+    content = f'{{"experiences": {{"bad": {{"payload": {"9" * 5_000}}}, "good": {good}}}}}'.encode()
+    found = read(content).experiences
+    with pytest.raises(MalformedResponse, match="expected JSON in an experience, got a number of too many digits"):
+        _generated.decode("bad", found["bad"])
+    assert _generated.decode("good", found["good"])["Title"] == "text"
+
+
+@pytest.mark.parametrize("text", ["é", "\U0001f600", "ascii"])
+def test_the_text_of_an_experience_is_utf_8_or_the_answer_is_none(text: str) -> None:
+    content = json.dumps({"experiences": {"a": {"payload": {"Title": {"value": text}}}}}, ensure_ascii=False)
+    assert _generated.decode("a", read(content.encode()).experiences["a"])["Title"] == text
+    with pytest.raises(MalformedResponse, match="expected JSON, got not utf-8 at byte"):
+        read(content.replace(text, f"{text}é").encode("latin-1", "replace"))
+
+
 LIMIT, LESS = RateLimit(100, 7, None), RateLimit(100, 6, None)
 
 
@@ -376,3 +395,12 @@ def test_what_is_private_to_the_generator_is_as_the_pinned_version_has_it() -> N
         assert set(kwargs) - {"json", "params"} == {"method", "url", "headers"}
         assert kwargs["headers"]["MOE-APPKEY"] == "WS"
     assert (fetched["json"], reported["json"], "json" in listed) == ({}, {"elements": []}, False)
+
+
+def test_no_value_of_a_fetch_shows_its_visitor_or_its_key() -> None:
+    plan = make_plan(["a"], "canary", {"u_em": "canary"}, InSession(attributes={"x": "canary"}))
+    fetch = FetchRequest.create(["a"], "canary", {"u_em": "canary"}, {"x": "canary"})
+    endpoint = _generated.Endpoint("POST", "http://host/v1", {"Authorization": "canary"})
+    shown = repr((plan, fetch, endpoint))
+    assert "canary" not in shown
+    assert all(part in shown for part in ("FetchPlan(", "FetchRequest(('a',))", "Endpoint('POST', 'http://host/v1')"))

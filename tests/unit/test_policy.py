@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import logging
 import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -541,6 +542,36 @@ def test_a_pause_is_a_part_of_the_outage_within_its_bounds(since: float, jitter:
         assert circuit.seconds_until_allowed(last + since, jitter) == 0.0
     assert circuit.seconds_until_allowed(last + since, 0.0) == pytest.approx(expected)
     assert (GROWTH, JITTER) == (40.0, 0.3)
+
+
+def test_the_state_is_what_the_next_call_would_meet(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="moengage_personalize"):
+        circuit = Circuit(CircuitBreaker(failures=2, pause=3.0), "fetch")
+        circuit.failed(START, 0.0)
+        assert circuit.state(START) == "closed"
+        circuit.failed(START + 1, 0.0)
+        circuit.failed(START + 1, 0.0)
+        assert [circuit.state(START + since) for since in (1, 3.9)] == ["open", "open"]
+        assert [circuit.state(START + since) for since in (4, 100)] == ["half_open", "half_open"]
+        assert circuit.seconds_until_allowed(START + 4, 0.0) == 0
+        assert circuit.state(START + 4) == "open"  # for all but the probe
+        circuit.succeeded()
+        assert circuit.state(START + 4) == "closed"
+        circuit.failed(START + 5, 0.0)
+        circuit.succeeded()
+    logged = [(record.getMessage(), vars(record)["personalize_operation"]) for record in caplog.records]
+    assert logged == [("circuit of fetch: open", "fetch"), ("circuit of fetch: closed", "fetch")]
+    assert [vars(record)["personalize_circuit"] for record in caplog.records] == ["open", "closed"]
+
+
+def test_a_policy_shows_its_circuit_and_for_how_long_it_is_throttled() -> None:
+    policy = RetryPolicy(0, CircuitBreaker(failures=1, pause=2.0), 1.0, "fetch")
+    assert (policy.circuit_state(START), policy.throttled(START)) == ("closed", 0.0)
+    policy.failed(ServerError("503"), 1.0, START, 0.0)
+    assert [policy.circuit_state(START + since) for since in (0, 2)] == ["open", "half_open"]
+    policy.seconds_until_retry(limited(7.0), 1, 1.0, START, 0.0)
+    assert [policy.throttled(START + since) for since in (0, 5, 7)] == [7.0, 2.0, 0.0]
+    assert RetryPolicy(0, None).circuit_state(START) == "closed"
 
 
 def test_the_pauses_are_those_of_the_settings() -> None:

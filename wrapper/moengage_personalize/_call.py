@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator
 from typing import TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from ._errors import ConnectionFailed, DeadlineExceeded, MalformedResponse, PersonalizeError, RateLimited
 from ._messages import Outcome, Request, Response, TransportError
@@ -20,8 +20,7 @@ from ._redact import drop_foreign_causes, quote
 T = TypeVar("T")
 
 
-@frozen
-class Sleep:
+class Sleep(Struct, frozen=True):
     """Wait so many seconds."""
 
     seconds: float

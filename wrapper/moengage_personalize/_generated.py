@@ -13,13 +13,13 @@ from datetime import datetime
 from typing import Any, cast
 
 import httpx
-from attrs import field, frozen
 from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
 from moengage_personalize_api.models.event_action_action import check_event_action_action
 from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
 from moengage_personalize_api.types import UNSET
+from msgspec import Struct
 
 from . import _json
 from ._errors import InvalidRequestError, MalformedResponse
@@ -41,10 +41,12 @@ def json_name(model: Any) -> str:
     return str(name)
 
 
+EXPERIENCE_KEY = json_name(api.FetchExperienceRequest(experience_key=[]))
 EXPERIENCES = json_name(api.FetchExperienceResponse(experiences=api.Experiences()))
 PAYLOAD = json_name(api.Experience(payload=api.Payload()))
 CONTEXT = json_name(api.Experience(experience_context=api.ExperienceContext()))
 VALUE, DATA_TYPE = json_name(api.Variable(value="")), json_name(api.Variable(data_type=""))
+_read_members = _json.reader_of_members(EXPERIENCES)
 METADATA = json_name(api.MetadataResponse(metadata=api.Metadata()))
 METADATA_EXPERIENCES = json_name(api.Metadata(experiences=[]))
 METADATA_KEY = json_name(api.ExperienceMetadata(experience_key=""))
@@ -79,21 +81,22 @@ FETCH_FIELDS = frozenset(
 )
 
 
-@frozen
-class Endpoint:
+class Endpoint(Struct, frozen=True):
     """One operation of one workspace: what all its requests have in common, made once a client."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(repr=False)
+    headers: Mapping[str, str]
+
+    def __repr__(self) -> str:
+        return f"Endpoint({self.method!r}, {self.url!r})"
 
     def request(self, body: bytes, query: str = "") -> Request:
         """One request; `query` begins with its question mark."""
         return Request(self.method, f"{self.url}{query}", self.headers, body)
 
 
-@frozen
-class Endpoints:
+class Endpoints(Struct, frozen=True):
     """The operations of one workspace."""
 
     fetch: Endpoint
@@ -125,22 +128,16 @@ def _endpoint(settings: Settings, kwargs: Mapping[str, Any]) -> Endpoint:
     )
 
 
-def fetch_body(
-    keys: Sequence[str] | None,
+def fetch_fields(
     customer_id: str | None,
     user_identifiers: Mapping[str, Any] | str | None,
     at: datetime | None,
     ip_address: str | None,
     user_agent: str | None,
     attributes: Mapping[str, Any],
-) -> bytes:
-    """The body of a fetch for these keys, None for all; `at` is in UTC, and all values are JSON.
-
-    Raises:
-        InvalidRequestError: a lone surrogate, which UTF-8 has not, in one of the texts.
-    """
+) -> dict[str, Any]:
+    """What the body of each request of a fetch has, but for its keys; `at` is in UTC, and all values are JSON."""
     request = api.FetchExperienceRequest(
-        experience_key=UNSET if keys is None else list(keys),
         user_ip_address=UNSET if ip_address is None else ip_address,
         user_agent=UNSET if user_agent is None else user_agent,
     )
@@ -155,7 +152,17 @@ def fetch_body(
         request.time_of_the_day = check_time_of_the_day(f"{at.hour:02d}")
     if attributes:
         request.additional_properties.update(attributes)
-    fields = request.to_dict()
+    return request.to_dict()
+
+
+def fetch_body(fields: Mapping[str, Any], keys: Sequence[str] | None) -> bytes:
+    """The body of a request for these keys, None for all.
+
+    Raises:
+        InvalidRequestError: a lone surrogate, which UTF-8 has not, in one of the texts.
+    """
+    if keys is not None:
+        fields = {**fields, EXPERIENCE_KEY: keys}
     try:
         return _json.dumps_plain(fields)
     except UnicodeEncodeError:
@@ -211,7 +218,11 @@ def read_experiences(response: Response, *, strict: bool = False) -> dict[str, A
     Raises:
         PersonalizeError: the error that the answer is instead; `strict` shows the API's own description in its text.
     """
-    body, is_json = _read(response, strict)
+    _check(response, strict)
+    unread = _read_members(response.body)
+    if unread is not None:
+        return unread
+    body, is_json = _read(response)
     found = cast(dict[str, Any], body).get(EXPERIENCES, UNSET) if isinstance(body, dict) else UNSET
     if found is None:
         return {}
@@ -223,17 +234,22 @@ def read_experiences(response: Response, *, strict: bool = False) -> dict[str, A
 
 def read_json(response: Response, *, strict: bool = False) -> object:
     """The JSON of an answer with status 200; raise the error that it is instead, as `read_experiences`."""
-    return _read(response, strict)[0]
+    _check(response, strict)
+    return _read(response)[0]
 
 
-def _read(response: Response, strict: bool) -> tuple[Any, bool]:
-    """The JSON of an answer, and whether all of it is JSON; NaN, for one, is read and is none."""
+def _check(response: Response, strict: bool) -> None:
+    """Raise the error that an answer is instead of one to be read."""
     if response.status != 200:
         raise error_from_response(response, _error_body(response.body), strict=strict)
     if _json.count_values(response.body) > _json.MAX_VALUES:
         raise MalformedResponse(
             f"expected JSON of at most {_json.MAX_VALUES:,} values, got more", status=response.status
         )
+
+
+def _read(response: Response) -> tuple[Any, bool]:
+    """The JSON of an answer, and whether all of it is JSON; NaN, for one, is read and is none."""
     try:
         return _json.read(response.body)
     except ValueError as error:
@@ -254,6 +270,8 @@ def _json_parts(raw: object) -> object:
 
 def decode(key: str, raw: object) -> Experience:
     """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
+    if _json.is_unread(raw):
+        raw = _read_one(bytes(raw))
     if not _json.is_object(raw):
         raise _malformed(raw)
     variables: dict[str, tuple[Any, Any]] = {}
@@ -261,6 +279,14 @@ def decode(key: str, raw: object) -> Experience:
         variable = _object(given)
         variables[name] = (variable.get(VALUE), variable.get(DATA_TYPE))
     return Experience(key, variables, _object(raw.get(CONTEXT)))
+
+
+def _read_one(text: bytes) -> object:
+    try:
+        raw, is_json = _json.read(text)
+    except ValueError as error:
+        raise MalformedResponse(f"expected JSON in an experience, got {error}", status=200) from error
+    return raw if is_json else _json_parts(raw)
 
 
 def _object(raw: object) -> dict[str, Any]:

@@ -1,35 +1,41 @@
-"""What passes between the client and the network: one request in, one response or the reason why none came out."""
+"""What passes between the client and the network: one request in, one response or the reason why none came out.
+
+Structs of msgspec and not classes of attrs, as all values of which each call makes some: made in a fifth of the time.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol
 
-from attrs import field, frozen
+from msgspec import Struct
 
 
-@frozen
-class Request:
+class Request(Struct, frozen=True):
     """Perform one HTTP request and stop after `timeout` seconds."""
 
     method: str
     url: str
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
     timeout: float = 0.0
 
+    def __repr__(self) -> str:
+        return f"Request({self.method!r}, {self.url!r}, timeout={self.timeout!r})"
 
-@frozen
-class Response:
+
+class Response(Struct, frozen=True):
     """An HTTP answer that came whole; the names of its headers are in lower case."""
 
     status: int
-    headers: Mapping[str, str] = field(repr=False)
-    body: bytes = field(repr=False)
+    headers: Mapping[str, str]
+    body: bytes
+
+    def __repr__(self) -> str:
+        return f"Response({self.status!r})"
 
 
-@frozen
-class TransportError:
+class TransportError(Struct, frozen=True):
     """Why no answer came: time ran out, the connection failed or broke, or what came was not what may come.
 
     "busy" is a deadline that passed before there was a connection to send anything on, because all were in use.

@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from attrs import field, frozen
+from msgspec import Struct
 
 from . import _json
 from ._arguments import check_customer_id, check_items, check_mapping, check_text, plain_text, short_repr, utc
@@ -90,14 +91,16 @@ class InSession:
         return cls(**from_wsgi(environ, query, referrer))
 
 
-@frozen
-class FetchRequest:
+class FetchRequest(Struct, frozen=True):
     """One fetch: which keys, None for all, for whom, and on which visit."""
 
     keys: tuple[str, ...] | None
-    customer_id: str | None = field(repr=False)
-    user_identifiers: Mapping[str, Any] | str | None = field(repr=False)
+    customer_id: str | None
+    user_identifiers: Mapping[str, Any] | str | None
     in_session: InSession
+
+    def __repr__(self) -> str:
+        return f"FetchRequest({self.keys!r})"
 
     @classmethod
     def create(cls, keys: object, customer_id: Any, user_identifiers: object, in_session: object) -> Self:
@@ -117,8 +120,12 @@ class FetchRequest:
 
 def experience_keys(keys: object) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
-    one = keys if type(keys) is str else plain_text(keys)
-    values = [one] if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
+    values: Iterable[object]
+    if type(keys) is list or type(keys) is tuple:
+        values = cast(Iterable[object], keys)
+    else:
+        one = keys if type(keys) is str else plain_text(keys)
+        values = (one,) if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
     once: dict[str, None] = {}
     for value in values:
         key = value if type(value) is str else plain_text(value)

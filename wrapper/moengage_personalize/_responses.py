@@ -14,7 +14,7 @@ from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from time import time
 
-from attrs import frozen
+from msgspec import Struct
 
 from ._errors import (
     APIError,
@@ -54,8 +54,7 @@ MILLISECONDS_FROM = 1e11  # as seconds this is the year 5138, as milliseconds 19
 MAX_RETRY_AFTER = 86_400.0  # seconds; the limit is one of a minute, and whoever schedules by this must not overflow
 
 
-@frozen
-class ErrorBody:
+class ErrorBody(Struct, frozen=True):
     """The fields of an error answer, whatever it put there."""
 
     title: object

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from time import time
 
-from attrs import field, frozen
+from msgspec import Struct
 
 from . import _generated
 from ._errors import PersonalizeError, RateLimit
@@ -25,29 +25,29 @@ from ._responses import rate_limit
 KEYS_PER_REQUEST = 25
 
 
-@frozen
-class SubRequest:
+class SubRequest(Struct, frozen=True):
     """One request and the keys it asks for, None for all."""
 
     keys: frozenset[str] | None
     request: Request
 
 
-@frozen
-class FetchPlan:
+class FetchPlan(Struct, frozen=True):
     """The requests of one fetch."""
 
     requested: frozenset[str] | None
     parts: tuple[SubRequest, ...]
-    customer_id: str | None = field(repr=False)
+    customer_id: str | None
+
+    def __repr__(self) -> str:
+        return f"FetchPlan({self.parts!r})"
 
 
-@frozen
-class PartialResult:
+class PartialResult(Struct, frozen=True):
     """What one answer brought, not yet decoded."""
 
     experiences: Mapping[str, object]
-    limit: Limit = field(repr=False)
+    limit: Limit
     """Of the workspace, as the answer says; read when it is asked for, which is seldom."""
 
 
@@ -60,17 +60,17 @@ def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
         if len(keys) > KEYS_PER_REQUEST or not keys:  # and none at all for no key
             starts = range(0, len(keys), KEYS_PER_REQUEST)
             chunks = [keys[start : start + KEYS_PER_REQUEST] for start in starts]
+    fields = _generated.fetch_fields(
+        fetch.customer_id,
+        fetch.user_identifiers,
+        session.at,
+        session.ip_address,
+        session.user_agent,
+        session.attributes,
+    )
     parts: list[SubRequest] = []
     for chunk in chunks:
-        body = _generated.fetch_body(
-            chunk,
-            fetch.customer_id,
-            fetch.user_identifiers,
-            session.at,
-            session.ip_address,
-            session.user_agent,
-            session.attributes,
-        )
+        body = _generated.fetch_body(fields, chunk)
         request = Request(endpoint.method, endpoint.url, endpoint.headers, body)
         parts.append(SubRequest(None if chunk is None else frozenset(chunk), request))
     return FetchPlan(None if keys is None else frozenset(keys), tuple(parts), fetch.customer_id)

@@ -17,9 +17,10 @@ end it. An idle connection also ends after 55 s, and any after 5 minutes, so tha
 response came, or a 408, and the outcome says "stale": the caller may send again at once. All others that lay idle are
 given up with it (PoolGeneration), because a server that restarts closes them all.
 
-**Deadline.** Each step gets what is left of the request's time, not a timeout of its own, which a server that drips a
-byte a second would outlive. What has come by the deadline is still taken. Look-ups run in threads, since nothing ends
-one; but no thread is started while the interpreter ends, because it would never run, and who started it waits for it.
+**Deadline.** No socket blocks: what has to be waited for, poll waits for. Each step gets what is left of the request's
+time, not a timeout of its own, which a server that drips a byte a second would outlive. What has come by the deadline
+is still taken. Look-ups run in threads, since nothing ends one; but no thread is started while the interpreter ends,
+because it would never run, and who started it waits for it.
 
 **Refusals** (RFC 9110, section 15). Status and headers decide, and the body of a refusal only supplies words: it may be
 cut, too large or coded in any way, and a 429 is a 429 still. Only a 200 is lost to its body.

@@ -10,12 +10,12 @@ from functools import partial
 from math import inf
 from typing import Any, cast
 
-from attrs import frozen
+from msgspec import Struct
 
 from .._messages import Outcome, Request, Response
 from ._dns import look_up
 from ._exchange import Deadline, ExchangeError, words
-from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
+from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readiness
 from ._origin import Origin, proxy_for, ssl_context
 from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 
@@ -42,7 +42,7 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast(asyncio.Transport, transport)
-        self._readable = readable(transport.get_extra_info("socket").fileno())
+        self._readable = readiness(transport.get_extra_info("socket").fileno())
 
     def has_come(self) -> bool:
         """Whether anything has come since the last response, read by the loop or not."""
@@ -191,8 +191,7 @@ async def _connect_tcp(origin: Origin, make: Callable[[], AsyncConnection], dead
     raise failed
 
 
-@frozen
-class _LoopState:
+class _LoopState(Struct, frozen=True):
     """What a transport has in one event loop."""
 
     slots: asyncio.Semaphore

@@ -43,6 +43,8 @@ def words(error: BaseException) -> str:
 class Deadline:
     """So many seconds from now."""
 
+    __slots__ = ("at", "seconds")
+
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self.at = monotonic() + seconds

@@ -19,6 +19,7 @@ from ._origin import Origin, Proxy, split_url
 from ._parser import HTTP11Connection, PoolGeneration
 
 MAX_CONNECTIONS = 100  # of one transport, in one process or event loop
+LONGEST = 2_000_000.0  # seconds that one poll can wait: 31 bits of milliseconds are 24 days
 
 
 class Keepable(Protocol):
@@ -34,13 +35,26 @@ class Keepable(Protocol):
 C = TypeVar("C", bound=Keepable)
 
 
-def readable(descriptor: int) -> Callable[[], bool]:
-    """What tells whether anything has come on a socket, its end included."""
+def readiness(descriptor: int) -> Callable[..., bool]:
+    """What waits for so many seconds until something has come on a socket, its end included, or until it takes more."""
     if not hasattr(select, "poll"):  # on Windows, where `select` takes every descriptor
-        return lambda: bool(select.select([descriptor], [], [], 0)[0])
+
+        def selected(seconds: float = 0.0, writing: bool = False) -> bool:
+            wanted = [descriptor]
+            return any(select.select([] if writing else wanted, wanted if writing else [], [], min(seconds, LONGEST)))
+
+        return selected
     poller = select.poll()
     poller.register(descriptor, select.POLLIN)
-    return lambda: bool(poller.poll(0))
+
+    def polled(seconds: float = 0.0, writing: bool = False) -> bool:
+        waiting = poller
+        if writing:
+            waiting = select.poll()
+            waiting.register(descriptor, select.POLLOUT)
+        return bool(waiting.poll(min(seconds, LONGEST) * 1000))
+
+    return polled
 
 
 class IdlePool(Generic[C]):
@@ -68,7 +82,7 @@ class IdlePool(Generic[C]):
         return None
 
     def release(self, connection: C) -> None:
-        """Take a connection back after its response, and let go of those that have expired."""
+        """Take a connection back after its response, and let go of the others that have expired."""
         if connection.http.reusable and not self._closed:
             self._kept.append(connection)
             if self._closed:  # meanwhile, by another thread
@@ -76,7 +90,7 @@ class IdlePool(Generic[C]):
         else:
             connection.close()
         with suppress(IndexError):  # another thread was faster
-            while self._kept and self._kept[0].http.expired:
+            while len(self._kept) > 1 and self._kept[0].http.expired:
                 self._kept.popleft().close()
 
     def close(self) -> None:

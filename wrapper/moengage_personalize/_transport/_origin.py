@@ -17,7 +17,7 @@ from pathlib import Path
 from urllib.request import getproxies, proxy_bypass
 
 import httpx
-from attrs import field, frozen
+from msgspec import Struct
 
 from .._messages import Response
 from ._exchange import ExchangeError
@@ -27,8 +27,7 @@ PORTS = {"http": 80, "https": 443}
 Headers = Iterable[tuple[bytes, bytes]]
 
 
-@frozen(cache_hash=True)
-class Origin:
+class Origin(Struct, frozen=True, cache_hash=True):
     """Scheme, host and port of a URL (RFC 6454)."""
 
     host: str
@@ -46,12 +45,15 @@ class Origin:
         return self.host.removesuffix(".")
 
 
-@frozen
-class Proxy:
+class Proxy(Struct, frozen=True):
     """What lies between, and what it wants to be told."""
 
     origin: Origin
-    headers: tuple[tuple[bytes, bytes], ...] = field(repr=False)  # which may hold a password
+    headers: tuple[tuple[bytes, bytes], ...]
+    """Which may hold a password."""
+
+    def __repr__(self) -> str:
+        return f"Proxy({self.origin})"
 
     def check(self, response: Response) -> None:
         """Raise what it means when a proxy does not connect."""

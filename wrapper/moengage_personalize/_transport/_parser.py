@@ -12,8 +12,8 @@ from contextlib import suppress
 from functools import cache, lru_cache
 from time import monotonic
 
-from attrs import define
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
+from msgspec import Struct
 
 from .._messages import Request, Response
 from ._body import ACCEPTED, ON_THE_WIRE, BodyReader
@@ -45,8 +45,7 @@ _REASONS = {
 }
 
 
-@define
-class PoolGeneration:
+class PoolGeneration(Struct):
     """Shared by the connections of one transport; `invalidate` lets none that exists now serve another request."""
 
     number: int = 0
@@ -82,7 +81,7 @@ class ResponseParser:
         if not self.headers_complete:
             self._head += data
             while True:
-                if not _VERSION.startswith(self._head[: len(_VERSION)]):
+                if not self._head.startswith(_VERSION) and not _VERSION.startswith(self._head):
                     raise ExchangeError("protocol", "expected HTTP/1.1, got another protocol")
                 end = self._head.find(_END) + len(_END)
                 if end > HEAD or (end < len(_END) and len(self._head) > HEAD):
@@ -95,7 +94,7 @@ class ResponseParser:
                 del self._head[:end]
                 if self._informational > INFORMATIONAL:
                     raise ExchangeError("limit", f"more than {INFORMATIONAL} informational answers before the answer")
-            data, self._head = memoryview(self._head), bytearray()
+            data = memoryview(self._head)
             self._received -= end
         self._received += len(data)
         self._parse(data)
@@ -118,20 +117,18 @@ class ResponseParser:
     def on_message_begin(self) -> None:
         self.surplus = self.message_complete
 
-    def on_header(self, name: bytes, value: bytes) -> None:
-        if not self.headers_complete:  # else it is a trailer
-            key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-            self.headers[key] = f"{self.headers[key]}, {text}" if key in self.headers else text
-
     def on_headers_complete(self) -> None:
         if self.message_complete:
             return
         self.status = self.parser.get_status_code()
         if self.status < 100 or self.status == 101:
             raise ExchangeError("protocol", f"expected a status from 200, got {self.status}")
-        self.headers_complete = self.status >= 200
-        self.message_complete = self.headers_complete and self._tunnel  # what comes next is not the proxy's own
-        if self.headers_complete and int(self.headers.get("content-length", 0)) > ON_THE_WIRE:
+        if self.status < 200:
+            return
+        self.headers_complete = True
+        self.message_complete = self._tunnel  # what comes next is not the proxy's own
+        self.headers = _headers(memoryview(self._head)[: self._head.find(_END)])
+        if int(self.headers.get("content-length", 0)) > ON_THE_WIRE:
             raise ExchangeError("limit", f"a body of more than {ON_THE_WIRE:,} bytes on the wire")
 
     def on_body(self, piece: bytes) -> None:
@@ -143,7 +140,6 @@ class ResponseParser:
     def on_message_complete(self) -> None:
         if not self.headers_complete:
             self._informational += 1
-            self.headers.clear()
         elif not self.message_complete:
             self.message_complete = True
             self.keep_alive = (
@@ -153,6 +149,16 @@ class ResponseParser:
                 and self.parser.should_keep_alive()
                 and self.parser.get_http_version() == "1.1"
             )
+
+
+def _headers(head: memoryview) -> dict[str, str]:
+    """The headers of a head that httptools has taken, so that each is one line, with a colon behind its name."""
+    headers: dict[str, str] = {}
+    for line in str(head, "latin-1").split("\r\n")[1:]:
+        name, _, value = line.partition(":")
+        name, value = name.lower(), value.strip(" \t")
+        headers[name] = f"{headers[name]}, {value}" if name in headers else value
+    return headers
 
 
 class HTTP11Connection:

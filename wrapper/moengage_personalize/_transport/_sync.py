@@ -1,4 +1,4 @@
-"""Connections of our own whose every step blocks no longer than the deadline of its request allows."""
+"""Connections of our own, on sockets that never block: what has to be waited for is waited for until the deadline."""
 
 from __future__ import annotations
 
@@ -6,53 +6,52 @@ import errno
 import os
 import queue
 import socket
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import TimeoutError as LookUpTimeout
-from math import inf
-from ssl import SSLWantReadError
-from typing import cast
+from functools import partial
+from ssl import SSLWantReadError, SSLWantWriteError
+from typing import TypeVar, cast
 from weakref import ref
 
-from attrs import frozen
+from msgspec import Struct
 
 from .._messages import Outcome, Request, Response
 from ._dns import look_up
 from ._exchange import Deadline, ExchangeError, words
-from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readable
+from ._idle import MAX_CONNECTIONS, IdlePool, Pools, readiness
 from ._origin import Origin, Proxy, proxy_for, split_url, ssl_context
 from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_bytes
 from ._threads import SideBySide
 
+T = TypeVar("T")
 READ = 64 * 1024  # bytes
-PIECE = 16 * 1024  # bytes that are written at a time, and that the system takes of a request without a reader
-NEAR = 0.001  # seconds that a step may end before or after the deadline
-EARLY = 0.1  # seconds before the deadline that no socket times out
+PIECE = 16 * 1024  # bytes that the system takes of a request without a reader
 
 
 class SyncConnection:
-    """One connection over a blocking socket, plain or TLS."""
+    """One connection over a socket, plain or TLS."""
 
     def __init__(self, connected: socket.socket, generation: PoolGeneration) -> None:
         self._generation = generation
         self._buffer = memoryview(bytearray(READ))
+        connected.setblocking(False)
         self._use(connected)
 
     def _use(self, connected: socket.socket) -> None:
         self.http = HTTP11Connection(self._generation)
-        self.has_come = readable(connected.fileno())
         self._socket = connected
-        self._seconds = inf  # of the socket's timeout; setting it costs as much as reading
+        # What TLS has decrypted already no socket shows; by what it can do, because gevent has a class of its own.
+        self._pending: Callable[[], int] | None = getattr(connected, "pending", None)
+        self._ready = self.has_come = readiness(connected.fileno())
 
     def secure(self, name: str, deadline: Deadline) -> None:
         """Speak TLS from here on."""
         secured = ssl_context().wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         self._use(secured)
-        self._within(deadline.left("connecting"))
-        secured.do_handshake()
+        self._repeat(secured.do_handshake, deadline, "connecting")
 
     def refuse_early_bytes(self) -> None:
         """Raise if anything has come before a request was written: it would be taken for the response."""
-        self._within(0.0)
         try:
             came = self._socket.recv_into(self._buffer, READ)
         except OSError:  # nothing has; whatever else it is, writing will say so
@@ -65,40 +64,58 @@ class SyncConnection:
         """Write a request."""
         self.http.start_request(tunnel=tunnel)
         try:
-            for start in range(0, len(request), PIECE):
-                self._within(deadline.left("writing"))
-                self._socket.sendall(request[start : start + PIECE])
-        except TimeoutError as error:
-            raise ExchangeError("timeout", "the deadline passed while writing") from error
-        except OSError:
+            while request:
+                deadline.left("writing")  # a reader that takes a little all the time would outlive it
+                step = partial(self._socket.send, request)
+                request = request[self._repeat(step, deadline, "writing", writing=True) :]
+        except OSError as error:
+            _check_is_io(error)
             self.http.must_close = True  # the server may have answered before it closed
 
     def receive(self, deadline: Deadline) -> Response:
         """Read until the response is whole, in one piece where it is small."""
         try:
-            whole = False
-            while not whole:
-                # At the deadline, what has come already is still taken: it may have come while another was read.
-                self._within(deadline.remaining())
-                whole = self.http.receive_data(self._buffer[: self._socket.recv_into(self._buffer, READ)])
-        except (TimeoutError, BlockingIOError, SSLWantReadError):
-            if deadline.remaining() > EARLY:
-                raise  # not the socket's: a signal handler may raise TimeoutError, too
-            return self.http.response(ExchangeError("timeout", "the deadline passed while reading"))
-        except OSError as error:
-            return self.http.response(self.http.connection_lost(error))
+            while not self.http.receive_data(self._buffer[: self._read(deadline)]):
+                pass
         except ExchangeError as error:
             return self.http.response(error)
+        except OSError as error:
+            _check_is_io(error)
+            return self.http.response(self.http.connection_lost(error))
         return self.http.response()
 
-    def _within(self, seconds: float) -> None:
-        if abs(seconds - self._seconds) > NEAR or not seconds:
-            self._socket.settimeout(seconds)
-            self._seconds = seconds
+    def _read(self, deadline: Deadline) -> int:
+        if self._pending is None or not self._pending():
+            self._wait(deadline, "reading")  # at first, because nothing has come by then nearly always
+        return self._repeat(partial(self._socket.recv_into, self._buffer, READ), deadline, "reading")
+
+    def _repeat(self, step: Callable[[], T], deadline: Deadline, name: str, *, writing: bool = False) -> T:
+        """What a step of the socket brings when the socket lets it; TLS may wait for the other direction."""
+        while True:
+            try:
+                return step()
+            except SSLWantReadError:
+                direction = False
+            except SSLWantWriteError:
+                direction = True
+            except BlockingIOError:
+                direction = writing
+            self._wait(deadline, name, writing=direction)
+
+    def _wait(self, deadline: Deadline, name: str, *, writing: bool = False) -> None:
+        """Until the socket can go on. At the deadline, what has come already is still taken."""
+        if not self._ready(deadline.remaining(), writing):
+            raise ExchangeError("timeout", f"the deadline passed while {name}")
 
     def close(self) -> None:
         """Close it at once."""
         self._socket.close()
+
+
+def _check_is_io(error: OSError) -> None:
+    """Raise it again if it is not the system's: a signal handler may raise TimeoutError, too."""
+    if error.errno is None:
+        raise error
 
 
 def connect(pool: IdlePool[SyncConnection], generation: PoolGeneration, deadline: Deadline) -> SyncConnection:
@@ -161,8 +178,7 @@ class Slot:
             home.put(Slot(home))
 
 
-@frozen
-class _ProcessState:
+class _ProcessState(Struct, frozen=True):
     """What a transport has in one process: a child that wrote on its parent's connections would mix up the answers."""
 
     process: int
