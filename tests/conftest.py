@@ -18,7 +18,24 @@ settings.register_profile("untimed", deadline=None, suppress_health_check=[Healt
 settings.load_profile("untimed")
 
 
-@pytest.fixture(params=["sync", "async", "uvloop"])
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--quick", action="store_true", help="leave out the tests that are marked slow")
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    if item.config.getoption("--quick") and item.get_closest_marker("slow"):
+        pytest.skip("slow, left out; `./scripts/test --all` runs them, as CI does")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Both clients; where the network is the point, the async one with a second event loop, too."""
+    if "face" in metafunc.fixturenames:
+        second = [pytest.param("uvloop", marks=pytest.mark.slow)]
+        in_transport = metafunc.definition.path.parent.name == "transport"
+        metafunc.parametrize("face", ["sync", "async", *(second if in_transport else [])], indirect=True)
+
+
+@pytest.fixture
 def face(request: pytest.FixtureRequest) -> Iterator[Face]:
     face = Face(request.param)
     yield face

@@ -14,16 +14,16 @@ import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
 import event_programs
-import httpx
 import web_servers
 from attrs import frozen
+from event_samples import fail, received
 
 from moengage_personalize import PersonalizeClient, sandbox
 
@@ -50,53 +50,37 @@ class Row:
         return self.other or ("" if self.arrived == self.put else f"{self.put} put, {self.arrived} arrived")
 
 
-class Sandbox:
-    """The sandbox and what it has received."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._admin = url.removesuffix("/v1") + "/_sandbox/"
-
-    def fail(self, times: int) -> None:
-        """Answer 503 so often."""
-        httpx.post(self._admin + "fail", json={"status": 503, "times": times})
-
-    def events(self) -> Any:
-        """`count`, `duplicates`, and the `events` themselves."""
-        return httpx.get(self._admin + "events", timeout=60).json()
-
-    def row(self, name: str, put: int, note: str = "", other: str = "") -> Row:
-        """What it has, beside what was put."""
-        found = self.events()
-        return Row(name, put, found["count"], found["duplicates"], note, other)
-
-    def client(self) -> PersonalizeClient:
-        """One that reports to it."""
-        return PersonalizeClient(**event_programs.CREDENTIALS, base_url=self.url, timeout=5)
+def row(url: str, name: str, put: int, note: str = "", other: str = "") -> Row:
+    """What the sandbox at this base URL has received, beside what was put."""
+    found = received(url)
+    return Row(name, put, found["count"], found["duplicates"], note, other)
 
 
-@contextmanager
-def receiving() -> Generator[Sandbox]:
+def reporting(url: str) -> PersonalizeClient:
+    """A client that reports to it."""
+    return PersonalizeClient(**event_programs.CREDENTIALS, base_url=url, timeout=5)
+
+
+def receiving() -> AbstractContextManager[str]:
     """A sandbox without a rate limit, in a thread."""
-    with sandbox.serve(sandbox.app(rate_limit=10**9)) as url:
-        yield Sandbox(url)
+    return sandbox.serve(sandbox.app(rate_limit=10**9))
 
 
 @contextmanager
-def apart() -> Generator[Sandbox]:
+def apart() -> Generator[str]:
     """The sandbox in a process of its own, as the API is: in this one it would hold up what is timed."""
     command = [sys.executable, "-m", "moengage_personalize", "sandbox", "--port", "0"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:
         try:
             lines = (line.strip() for line in process.stdout or ())
-            yield Sandbox(next(line.partition("=")[2] for line in lines if "BASE_URL" in line))
+            yield next(line.partition("=")[2] for line in lines if "BASE_URL" in line)
         finally:
             process.terminate()
 
 
-def program(way: str, at: Sandbox, count: int, *spool: Path) -> subprocess.Popen[str]:
+def program(way: str, url: str, count: int, *spool: Path) -> subprocess.Popen[str]:
     """One of the programs of tests/support/event_programs.py, as a process."""
-    command = [sys.executable, str(Path(event_programs.__file__)), way, at.url, str(count), *map(str, spool)]
+    command = [sys.executable, str(Path(event_programs.__file__)), way, url, str(count), *map(str, spool)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
@@ -112,19 +96,19 @@ def ends(count: int) -> Iterator[Row]:
     """Processes that end in many ways without closing anything."""
     ways = ("exit_without_close", "async_exit_without_close", "fork", "fork_by_multiprocessing")
     for way in ways:
-        with receiving() as at:
-            finished(program(way, at, count))
-            yield at.row(way.replace("_", " "), count * (2 if "fork" in way else 1))
+        with receiving() as url:
+            finished(program(way, url, count))
+            yield row(url, way.replace("_", " "), count * (2 if "fork" in way else 1))
 
 
 def servers(count: int) -> Iterator[Row]:
     """Web servers with several workers, stopped as a deployment stops them."""
     for name, command in web_servers.SERVERS.items():
-        with receiving() as at:
-            with web_servers.serving(command, at.url) as address, ThreadPoolExecutor(16) as threads:
+        with receiving() as url:
+            with web_servers.serving(command, url) as address, ThreadPoolExecutor(16) as threads:
                 pages = [f"{address}/event?visitor-{number}" for number in range(count)]
                 list(threads.map(web_servers.answers, pages))
-            yield at.row(name, count)
+            yield row(url, name, count)
 
 
 def put_each(reporter: Any, event: Any, seconds: float, took: list[float]) -> None:
@@ -143,39 +127,39 @@ def outage(seconds: float) -> Iterator[Row]:
     """The API answers 503 for so long, while a page puts nearly as many events as the queue holds; then it is back."""
     took: list[float] = []
     idle: list[float] = []
-    with apart() as at, at.client() as client:
+    with apart() as url, reporting(url) as client:
         reporter = client.reporter()
-        at.fail(10**9)
+        fail(url, status=503, times=10**9)
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             event = event_programs.event("visitor")
             put_each(reporter, event, seconds / 18_000, took)
             idle.append(timed(partial(str, event.uuid))[0])  # what this machine makes of next to nothing
             time.sleep(seconds / 18_000)
-        at.fail(0)
+        fail(url, times=0)
         began = time.monotonic()
         while reporter.stats.queued and time.monotonic() - began < 60:
             time.sleep(0.01)
         note = f"all there {time.monotonic() - began:.1f} s after the end; put {quantiles(took)}; an empty call "
         reporter.close()
         slow = "" if (percentile(sorted(took), 99.9) or 0) <= PUT else f"put took more than {PUT * 1e6:.0f} us"
-        yield at.row(f"outage of {seconds:g} s", len(took), note + quantiles(idle), slow)
+        yield row(url, f"outage of {seconds:g} s", len(took), note + quantiles(idle), slow)
 
 
 def killed(rounds: int) -> Iterator[Row]:
     """A process is killed while it puts and sends, and started again; every `put` that returned has to arrive."""
     uuids: list[str] = []
-    with receiving() as at, TemporaryDirectory() as folder:
+    with receiving() as url, TemporaryDirectory() as folder:
         spool = Path(folder) / "spool"
         for number in range(rounds):
-            with program(("put_until_killed", "async_put_until_killed")[number % 2], at, 20, spool) as running:
+            with program(("put_until_killed", "async_put_until_killed")[number % 2], url, 20, spool) as running:
                 assert running.stdout is not None
                 first = running.stdout.readline()
                 time.sleep(random.SystemRandom().uniform(0, 0.3))
                 running.kill()
                 uuids += [line.strip() for line in (first, *running.stdout) if line.endswith("\n")]
-            finished(program("restart", at, 0, spool))
-        found = at.events()
+            finished(program("restart", url, 0, spool))
+        found = received(url)
     arrived = {event["moe_event_uuid"] for event in found["events"]}
     missing, unsaid = len(set(uuids) - arrived), len(arrived - set(uuids))
     note = f"{missing} missing; {unsaid} more were written, but killed before put returned or that was printed"
@@ -185,11 +169,11 @@ def killed(rounds: int) -> Iterator[Row]:
 
 def shared(number: int, count: int) -> Iterator[Row]:
     """Processes that put into one spool while nobody is killed."""
-    with receiving() as at, TemporaryDirectory() as folder:
-        running = [program("share", at, count, Path(folder) / "spool") for _ in range(number)]
+    with receiving() as url, TemporaryDirectory() as folder:
+        running = [program("share", url, count, Path(folder) / "spool") for _ in range(number)]
         notes = " ".join({finished(one) for one in running})
-        twice = at.events()["duplicates"]
-        yield at.row(f"{number} share a spool", number * count, notes, f"{twice} twice" if twice else "")
+        twice = received(url)["duplicates"]
+        yield row(url, f"{number} share a spool", number * count, notes, f"{twice} twice" if twice else "")
 
 
 def spooled(count: int) -> Iterator[Row]:
@@ -197,18 +181,18 @@ def spooled(count: int) -> Iterator[Row]:
     for kind in ("without a spool", "with a spool"):
         took: list[float] = []
         with ExitStack() as opened:
-            at, folder = opened.enter_context(receiving()), opened.enter_context(TemporaryDirectory())
-            client = opened.enter_context(at.client())
+            url, folder = opened.enter_context(receiving()), opened.enter_context(TemporaryDirectory())
+            client = opened.enter_context(reporting(url))
             reporter = client.reporter(spool=Path(folder) / "spool" if kind == "with a spool" else None)
             for number in range(count):
                 put_each(reporter, event_programs.event(f"visitor-{number}"), 0.001, took)
             reporter.close(30)
-            yield at.row(f"put {kind}", count, quantiles(took))
+            yield row(url, f"put {kind}", count, quantiles(took))
 
 
 def many(count: int) -> Iterator[Row]:
     """As many as it goes."""
-    with receiving() as at, at.client() as client:
+    with receiving() as url, reporting(url) as client:
         made = [event_programs.event(f"visitor-{number}") for number in range(count)]
         before, reporter = resident(), client.reporter(queue_size=count)
         put, _ = timed(lambda: deque(map(reporter.put, made)))
@@ -218,7 +202,7 @@ def many(count: int) -> Iterator[Row]:
             f"{count / (put + sent):,.0f} events/s, {put / count * 1e6:.1f} us a put beside the thread that sends; "
             f"memory {resident() - before:+.0f} MB, the sandbox's own included"
         )
-        yield at.row(f"{count:,} events", count, note)
+        yield row(url, f"{count:,} events", count, note)
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,54 +12,25 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeGuard
 
-from attrs import frozen
-
 ROOT = Path(__file__).resolve().parents[2]
 PACKAGE = "moengage_personalize_api"
 
 Object = dict[str, Any]
 
 
-@frozen
 class Project:
     """Where everything stands, below one folder."""
 
-    root: Path
-
-    @property
-    def vendored(self) -> Path:
-        """The document as it was published, byte for byte."""
-        return self.root / "spec" / "personalize-experience.yaml"
-
-    @property
-    def record(self) -> Path:
-        """Where that came from."""
-        return self.root / "spec" / "SOURCE.toml"
-
-    @property
-    def overlay(self) -> Path:
-        """Our names and corrections."""
-        return self.root / "spec" / "overlay.yaml"
-
-    @property
-    def companion(self) -> Path:
-        """The operations that the document lacks."""
-        return self.root / "spec" / "companion.yaml"
-
-    @property
-    def configuration(self) -> Path:
-        """What the generator is told."""
-        return self.root / "spec" / "generator.yaml"
-
-    @property
-    def generated(self) -> Path:
-        """The package that is written."""
-        return self.root / "generated" / PACKAGE
-
-    @property
-    def wrapper(self) -> Path:
-        """What imports that package."""
-        return self.root / "wrapper"
+    def __init__(self, root: Path) -> None:
+        spec = root / "spec"
+        self.root = root
+        self.vendored = spec / "personalize-experience.yaml"  # the document as it was published, byte for byte
+        self.record = spec / "SOURCE.toml"  # where that came from
+        self.overlay = spec / "overlay.yaml"  # our names and corrections
+        self.companion = spec / "companion.yaml"  # the operations that the document lacks
+        self.configuration = spec / "generator.yaml"  # what the generator is told
+        self.generated = root / "generated" / PACKAGE  # what is written
+        self.wrapper = root / "wrapper"  # what imports that
 
 
 class StepFailed(Exception):

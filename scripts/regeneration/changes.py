@@ -45,17 +45,13 @@ class Edition:
 
     def into(self, node: Node, name: Any) -> Node:
         """A part of a part, which has to be there."""
-        value, pointer = node.value[name], f"{node.pointer}/{name}"
-        while (target := reference(value)) is not None:
-            pointer, value = target, resolve(value, self.document)
-        return Node(value, pointer)
+        return self._followed(node.value[name], f"{node.pointer}/{name}")
 
     def view(self, node: Node) -> View:
         """A part as a schema."""
-        return View.of(node.value, lambda value, way: self._part(node, value, way))
+        return View.of(node.value, lambda value, way: self._followed(value, f"{node.pointer}/{way}"))
 
-    def _part(self, node: Node, value: Any, way: str) -> Node:
-        pointer = f"{node.pointer}/{way}"
+    def _followed(self, value: Any, pointer: str) -> Node:
         while (target := reference(value)) is not None:
             pointer, value = target, resolve(value, self.document)
         return Node(value, pointer)

@@ -118,7 +118,7 @@ class _Values:
         if len(self._inside) >= DEPTH:
             raise Unreadable(f"{_line(node)}: expected at most {DEPTH} levels inside one another, got more")
         self._inside.append(node)
-        value = self._mapping(node) if node.id == "mapping" else self._sequence(node)
+        value = self._mapping(node) if node.id == "mapping" else [self.of(inner) for inner in node.value]
         self._inside.pop()
         return value
 
@@ -135,7 +135,7 @@ class _Values:
         if INTEGER.fullmatch(text):
             return int(text, 0) if text.startswith("0") and text[1:2] in ("o", "x") else _integer(text, _line(node))
         if FLOAT.fullmatch(text):
-            return _finite(float(text), _line(node))
+            return _finite(text, _line(node))
         if NO_NUMBER.fullmatch(text):
             raise Unreadable(f"{_line(node)}: expected a number that JSON has, got {text}")
         return text
@@ -165,9 +165,6 @@ class _Values:
             raise Unreadable(f"{_line(node)}: expected a mapping or mappings to merge, got something else")
         return parts
 
-    def _sequence(self, node: Any) -> list[Any]:
-        return [self.of(inner) for inner in node.value]
-
     def _count(self, node: Any, characters: int) -> None:
         self._left -= characters
         if self._left < 0:
@@ -191,7 +188,7 @@ def _line(node: Any) -> str:
 
 def _json(text: str) -> Any:
     try:
-        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_json_float)
+        value = json.loads(text, object_pairs_hook=_object, parse_constant=_constant, parse_float=_finite)
     except json.JSONDecodeError as error:
         raise Unreadable(f"line {error.lineno}, column {error.colno}: {error.msg}") from error
     except ValueError as error:
@@ -213,13 +210,10 @@ def _constant(name: str) -> Any:
     raise Unreadable(f"expected a number that JSON has, got {name}")
 
 
-def _json_float(text: str) -> float:
-    return _finite(float(text), "")
-
-
-def _finite(value: float, where: str) -> float:
+def _finite(text: str, where: str = "somewhere") -> float:
+    value = float(text)
     if not math.isfinite(value):
-        raise Unreadable(f"{where or 'somewhere'}: expected a number that a float can hold, got a larger one")
+        raise Unreadable(f"{where}: expected a number that a float can hold, got a larger one")
     return value
 
 

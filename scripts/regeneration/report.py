@@ -41,12 +41,10 @@ class Report:
 
     def written(self, form: str) -> str:
         """All of it in one of the formats."""
-        return {"text": self._text, "json": self._json, "markdown": self._markdown}[form]()
+        lines = {"text": self._text, "json": self._json, "markdown": self._markdown}[form]
+        return "\n".join(lines()) + "\n"
 
-    def _text(self) -> str:
-        return "\n".join(self._lines()) + "\n"
-
-    def _lines(self) -> Iterator[str]:
+    def _text(self) -> Iterator[str]:
         if self.vendored:
             yield f"read {self.source}: {self.size:,} bytes, sha256 {self.sha256}"
         yield from (f"note: {note}" for note in self.notes)
@@ -81,10 +79,7 @@ class Report:
         if quiet:
             yield f"  - {quiet} addition(s) that a caller need not know of"
 
-    def _markdown(self) -> str:
-        return "\n".join(self._markdown_lines()) + "\n"
-
-    def _markdown_lines(self) -> Iterator[str]:
+    def _markdown(self) -> Iterator[str]:
         yield "## The API's document has changed" if self.changes else "## The API's document"
         yield ""
         yield f"Read from {_code(self.source)}: {self.size:,} bytes, sha256 `{self.sha256}`."
@@ -94,8 +89,7 @@ class Report:
         yield f"**{'The wrapper does not fit' if self.misfits else verdict}**"
         yield ""
         yield from (f"- {_code(misfit)}" for misfit in self.misfits)
-        for note in self.notes:
-            yield f"- Note: {_code(note)}"
+        yield from (f"- Note: {_code(note)}" for note in self.notes)
         for level, changes in self._by_level():
             yield f"\n### {TITLES[level].capitalize()}\n"
             yield from (f"- {_code(str(change))}" for change in changes)
@@ -104,22 +98,21 @@ class Report:
             yield from (line.replace("````", "") for line in self._entry())
             yield "````"
 
-    def _json(self) -> str:
+    def _json(self) -> Iterator[str]:
+        changes = [{"level": one.level, "text": str(one), "places": one.places} for one in self.changes or ()]
         told = {
             "source": self.source,
             "retrieved": self.retrieved,
             "bytes": self.size,
             "sha256": self.sha256,
-            "changes": None
-            if self.changes is None
-            else [{"level": one.level, "text": str(one), "places": one.places} for one in self.changes],
+            "changes": changes if self.changes is not None else None,
             "notes": self.notes,
             "files_changed": self.files,
             "fits": not self.misfits,
             "misfits": self.misfits,
             "changelog": list(self._entry()) if self.changes else [],
         }
-        return json.dumps(told, ensure_ascii=False, indent=2) + "\n"
+        yield json.dumps(told, ensure_ascii=False, indent=2)
 
 
 def _code(text: str) -> str:

@@ -15,6 +15,7 @@ from moengage_personalize import sandbox
 COMMAND = "gunicorn --preload --threads=4 --bind=127.0.0.1:{port} flask_shop:app"
 
 
+@pytest.mark.slow
 @needs_chromium
 def test_a_person_sees_the_variation_and_clicks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLICK_KEY", secrets.token_hex(32))

@@ -40,6 +40,7 @@ def title(page: httpx.Response) -> str:
     return re.findall("<h1>(.*)</h1>", page.text)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", SERVERS)
 def test_a_visit_from_the_page_to_the_events(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each visitor sees their variation, or defaults; what they saw and clicked arrives, each once."""

@@ -14,8 +14,7 @@ import shutil
 import subprocess
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -75,8 +74,11 @@ def _key(edition: generate.Effective) -> str:
 
 @pytest.fixture(scope="session")
 def answers() -> dict[tuple[object, ...], Any]:
-    """What mypy and the wrapper's contract have said, by the hashes of the code of package and wrapper."""
-    return {}
+    """What mypy and the wrapper's contract have said, by the hashes of the code of package and wrapper.
+
+    Of what is in the repository ./scripts/test asks mypy itself; here it is asked of what a test has changed.
+    """
+    return {(TYPE_ERRORS.__name__, code(PROJECT.generated), code(PROJECT.wrapper)): []}
 
 
 def code(folder: Path) -> str:
@@ -99,51 +101,12 @@ def copy_of_the_project(tree: Path, *, scripts: bool = False) -> Path:
     return tree
 
 
-@frozen
-class Background:
-    """What takes seconds and runs beside the tests of this module, in its order."""
-
-    mypy_seed: Future[Path]
+@pytest.fixture(scope="session")
+def libraries(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What mypy keeps of the libraries, made once."""
-    new_edition: Future[EndToEnd]
-    in_step: Future[EndToEnd]
-
-
-@frozen
-class EndToEnd:
-    """A run of the command as a process."""
-
-    done: subprocess.CompletedProcess[str]
-    before: dict[str, bytes]
-    after: dict[str, bytes]
-    left: list[Path]
-
-
-@pytest.fixture(scope="module")
-def background(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Background]:
-    folder = tmp_path_factory.mktemp("background")
-    pool = ThreadPoolExecutor(1)
-
-    def seed() -> Path:
-        assert TYPE_ERRORS(PROJECT, PROJECT.generated, folder / "seed") == []
-        return folder / "seed"
-
-    def end_to_end(name: str, *arguments: object, gone: str = "", **environment: str) -> EndToEnd:
-        tree = copy_of_the_project(folder / name, scripts=True)
-        before = contents(tree)
-        if gone:
-            shutil.rmtree(tree / gone)
-        done = process(tree, *arguments, **environment)
-        return EndToEnd(done, before, contents(tree), list(tree.glob(".regenerate-*")))
-
-    page = folder / "fetch-experience.md"
-    page.write_bytes(PAGE)
-    yield Background(
-        pool.submit(seed),
-        pool.submit(end_to_end, "new", "--from", page, gone="generated", PATH="", LC_ALL="C"),
-        pool.submit(end_to_end, "step", "--check"),
-    )
-    pool.shutdown(cancel_futures=True)
+    folder = tmp_path_factory.mktemp("mypy") / "cache"
+    assert TYPE_ERRORS(PROJECT, PROJECT.generated, folder) == []
+    return folder
 
 
 @pytest.fixture
@@ -170,7 +133,7 @@ def regenerate(
     tree: Path,
     kept: Path,
     answers: dict[tuple[object, ...], Any],
-    background: Background,
+    request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
     capfd: pytest.CaptureFixture[str],
 ) -> Run:
@@ -187,7 +150,7 @@ def regenerate(
             key = ask.__name__, code(package), code(project.wrapper)
             if key not in answers:
                 for place in cache:
-                    shutil.copytree(background.mypy_seed.result(), place)
+                    shutil.copytree(request.getfixturevalue("libraries"), place)
                 answers[key] = ask(project, package, *cache)
             return answers[key]
 
@@ -473,6 +436,7 @@ CALL = """if True:
 """
 
 
+@pytest.mark.slow
 def test_a_harmless_edition_goes_through_without_touching_the_wrapper(tree: Path, regenerate: Run) -> None:
     """It fits, and client and sandbox of the copy speak to one another, with a type of context that nobody knows."""
     done = regenerate("--from", write(tree, edited(full(), harmless)))
@@ -488,6 +452,7 @@ def test_a_harmless_edition_goes_through_without_touching_the_wrapper(tree: Path
     ), called.stderr
 
 
+@pytest.mark.slow
 def test_what_the_companion_requires_of_an_event_is_required_of_the_document_s_own(tree: Path, regenerate: Run) -> None:
     assert regenerate("--from", write(tree, edited(full(), harmless))).returncode == 0
     models = Project(tree).generated / "models"
@@ -497,6 +462,7 @@ def test_what_the_companion_requires_of_an_event_is_required_of_the_document_s_o
     assert "Track Experience Events" in events_module.read_text("utf-8")
 
 
+@pytest.mark.slow
 def test_an_edition_whose_schemas_moved_goes_through_with_one_line_a_cause(tree: Path, regenerate: Run) -> None:
     assert regenerate("--from", write(tree, vendored())).returncode == 0
     before = contents(tree)
@@ -517,6 +483,7 @@ def test_an_edition_whose_schemas_moved_goes_through_with_one_line_a_cause(tree:
 # Editions that do not.
 
 
+@pytest.mark.slow
 def test_a_tag_that_moves_what_the_wrapper_imports_is_told(tree: Path, regenerate: Run) -> None:
     def edit(document: Any) -> None:
         operation(document)["tags"] = ["Personalize"]
@@ -540,6 +507,7 @@ def contradicting(document: Any) -> None:
     context(document)["type"]["enum"].append("```\n<script>")
 
 
+@pytest.mark.slow
 def test_a_name_and_a_number_that_changed_are_told_with_place_and_both_values(tree: Path, regenerate: Run) -> None:
     done = regenerate("--dry-run", "--from", write(tree, edited(vendored(), contradicting)))
     misfits = done.stdout.partition("wrapper: does not fit here\n")[2].splitlines()
@@ -617,6 +585,7 @@ def test_a_document_that_was_edited_by_hand_is_said(tree: Path, regenerate: Run)
     assert document.read_bytes() == VENDORED
 
 
+@pytest.mark.slow
 def test_a_dry_run_does_all_but_the_move(tree: Path, regenerate: Run) -> None:
     before = contents(tree)
     done = regenerate("--dry-run", "--from", write(tree, edited(full(), harmless)))
@@ -659,6 +628,7 @@ def test_a_reader_who_leaves_changes_neither_the_outcome_nor_the_status(
 # The verdict.
 
 
+@pytest.mark.slow
 def test_a_misfit_is_not_remembered_and_the_copy_s_own_wrapper_is_looked_at(wrapper: Path, regenerate: Run) -> None:
     misfit = wrapper / "_misfit.py"
     misfit.write_text("from moengage_personalize_api.models import NoSuchModel\n", "utf-8")
@@ -669,6 +639,7 @@ def test_a_misfit_is_not_remembered_and_the_copy_s_own_wrapper_is_looked_at(wrap
     assert regenerate().returncode == 0
 
 
+@pytest.mark.slow
 def test_a_contract_that_contradicts_the_vendored_document_is_told(wrapper: Path, regenerate: Run) -> None:
     contract = wrapper / "_contract.py"
     contract.write_text(contract.read_text("utf-8").replace('"includes", "basic"', '"includes", "digest"'), "utf-8")
@@ -687,6 +658,7 @@ def test_a_mypy_that_is_missing_or_dies_is_a_failed_step(tree: Path, monkeypatch
     assert contents(tree) == before
 
 
+@pytest.mark.slow
 def test_a_wrapper_that_cannot_be_read_for_another_reason_is_a_failed_step(wrapper: Path, regenerate: Run) -> None:
     contract = wrapper / "_contract.py"
     contract.write_text("import no_such_module  # type: ignore\nFACTS = ()\n", "utf-8")
@@ -699,6 +671,7 @@ def test_a_wrapper_that_cannot_be_read_for_another_reason_is_a_failed_step(wrapp
 # Reports.
 
 
+@pytest.mark.slow
 def test_a_report_is_json_for_a_program(tree: Path, regenerate: Run) -> None:
     regenerate("--from", write(tree, vendored()))
     done = regenerate("--dry-run", "--report", "json", "--from", write(tree, edited(full(), harmless)))
@@ -710,6 +683,7 @@ def test_a_report_is_json_for_a_program(tree: Path, regenerate: Run) -> None:
     assert (again["changes"], again["changelog"], again["files_changed"]) == ([], [], 0)
 
 
+@pytest.mark.slow
 def test_a_report_is_markdown_for_a_pull_request(tree: Path, regenerate: Run) -> None:
     """What a document says is code in it, and can be nothing else."""
     document = write(tree, edited(vendored(), contradicting))
@@ -722,6 +696,7 @@ def test_a_report_is_markdown_for_a_pull_request(tree: Path, regenerate: Run) ->
     assert "### Proposed for wrapper/CHANGELOG.md\n\n````markdown\n### Changed\n" in done.stdout
 
 
+@pytest.mark.slow
 def test_an_entry_for_the_changelog_is_proposed(tree: Path, regenerate: Run) -> None:
     regenerate("--from", write(tree, vendored()))
     done = regenerate("--dry-run", "--from", write(tree, vendored()))
@@ -736,20 +711,29 @@ def test_an_entry_for_the_changelog_is_proposed(tree: Path, regenerate: Run) -> 
 # From end to end, as a process.
 
 
-def test_a_new_edition_goes_in_from_a_page_and_nothing_on_the_path_is_needed(background: Background) -> None:
+@pytest.mark.slow
+def test_a_new_edition_goes_in_from_a_page_and_nothing_on_the_path_is_needed(tree_with_scripts: Path) -> None:
     """Document, overlay, generator, ruff, mypy and the move, on a copy whose generated/ is gone, without a PATH."""
-    ran = background.new_edition.result()
-    assert (ran.done.returncode, ran.done.stderr) == (0, "")
-    assert ran.done.stdout.startswith(
+    tree = tree_with_scripts
+    before = contents(tree)
+    shutil.rmtree(tree / "generated")
+    page = tree.parent / "fetch-experience.md"
+    page.write_bytes(PAGE)
+    done = process(tree, "--from", page, PATH="", LC_ALL="C")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith(
         f"read fetch-experience.md: {len(VENDORED):,} bytes, sha256 {RECORDED['sha256']}\nchanges: unknown"
     )
-    assert ran.done.stdout.endswith("wrapper: fits, in its types and in its contract\n")
-    assert ran.after == ran.before
-    assert ran.left == []
+    assert done.stdout.endswith("wrapper: fits, in its types and in its contract\n")
+    assert contents(tree) == before
+    assert not list(tree.glob(".regenerate-*"))
 
 
-def test_what_is_generated_is_in_step(background: Background) -> None:
+@pytest.mark.slow
+def test_what_is_generated_is_in_step(tree_with_scripts: Path) -> None:
     """--check builds the same bytes, changes nothing and says so."""
-    ran = background.in_step.result()
-    assert (ran.done.returncode, ran.done.stdout, ran.done.stderr) == (0, "generated: 0 file(s) drifted\n", "")
-    assert (ran.after, ran.left) == (ran.before, [])
+    before = contents(tree_with_scripts)
+    done = process(tree_with_scripts, "--check")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "generated: 0 file(s) drifted\n", "")
+    assert contents(tree_with_scripts) == before
+    assert not list(tree_with_scripts.glob(".regenerate-*"))

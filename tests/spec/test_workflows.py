@@ -47,6 +47,21 @@ def test_every_action_is_pinned_by_its_commit_and_names_its_version(path: Path) 
     assert all(re.fullmatch(r"actions/[a-z-]+@[0-9a-f]{40} # v\d+\.\d+\.\d+", one) for one in uses)
 
 
+def test_every_path_of_a_command_is_there() -> None:
+    for path in FILES:
+        for name in re.findall(r"(?:\./|\s)((?:scripts|tests|spec)/[\w./-]+)", path.read_text("utf-8")):
+            assert (ROOT / name).exists(), f"{path.name} names {name}"
+
+
+def test_all_tests_run_where_contributions_are_checked() -> None:
+    """Where CI is set, as GitHub sets it, ./scripts/test leaves nothing out; .ci/run sets it for any other host."""
+    script = (ROOT / "scripts" / "test").read_text("utf-8")
+    quick = script.partition('if [ -z "${CI:-}" ]; then\n')[2].partition("\nfi\n")[0]
+    assert script.count("--quick") == quick.count("--quick") == 1
+    assert {"run": "./scripts/test", "name": "Check everything"} in workflow("ci.yml")["jobs"]["test"]["steps"]
+    assert 'export CI="${CI:-true}"\n' in (ROOT / ".ci" / "run").read_text("utf-8")
+
+
 def test_the_job_that_runs_what_came_from_outside_may_only_read() -> None:
     jobs = workflow("watch.yml")["jobs"]
     assert workflow("watch.yml")["permissions"] == {}

@@ -34,7 +34,7 @@ def shown(**given: Any) -> ExperienceEvent:
 
 def received(url: str) -> dict[str, Any]:
     """The events that the sandbox at this base URL has accepted."""
-    found: dict[str, Any] = httpx.get(url.removesuffix("/v1") + "/_sandbox/events").json()
+    found: dict[str, Any] = httpx.get(url.removesuffix("/v1") + "/_sandbox/events", timeout=60).json()
     return found
 
 

@@ -624,6 +624,7 @@ def test_the_sandbox_without_its_extra_says_what_to_install() -> None:
 
 
 @pytest.mark.parametrize("proxy", [None, "http://127.0.0.1:9"])
+@pytest.mark.slow
 def test_the_demonstration_shows_two_variations_and_a_default(
     proxy: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:

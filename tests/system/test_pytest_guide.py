@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 from helpers import ROOT
 
 GUIDE = ROOT / "wrapper" / "guides" / "pytest.md"
 
 
+@pytest.mark.slow
 def test_the_tests_of_the_guide_pass(tmp_path: Path) -> None:
     code = "".join(re.findall(r"^```python\n(.*?)^```", GUIDE.read_text("utf-8"), re.MULTILINE | re.DOTALL))
     (tmp_path / "test_guide.py").write_text(code, "utf-8")

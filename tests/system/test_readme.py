@@ -118,12 +118,14 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_the_blocks_pass_mypy(modules: Path) -> None:
     command = [sys.executable, "-m", "mypy", "--config-file", "pyproject.toml", *sorted(map(str, modules.glob("*.py")))]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.slow
 def test_the_blocks_pass_pyright(modules: Path) -> None:
     """With the settings of the project, and its environment."""
     settings = {

@@ -17,7 +17,7 @@ from selenium.webdriver.support.ui import Select
 
 from moengage_personalize import sandbox
 
-pytestmark = needs_chromium
+pytestmark = [needs_chromium, pytest.mark.slow]
 
 EXPERIENCES = """\
 experiences:

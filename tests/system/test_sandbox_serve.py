@@ -242,6 +242,7 @@ def test_a_module_of_ours_that_is_missing_is_no_missing_extra() -> None:
     assert "ModuleNotFoundError: import of moengage_personalize.sandbox._app halted" in done.stderr
 
 
+@pytest.mark.slow
 def test_it_answers_out_of_a_zip(tmp_path: Path) -> None:
     archive = tmp_path / "unpacked" / "app.pyz"  # where coverage does not look for the source
     archive.parent.mkdir()

@@ -165,6 +165,7 @@ def test_the_top_level_holds_what_the_design_allows() -> None:
     assert {name for name in top if not name.startswith(".")} <= allowed
 
 
+@pytest.mark.slow
 def test_an_sdist_builds_and_tests_itself(tmp_path: Path) -> None:
     """Unpacked, it makes the wheel that the checkout makes, and its unit tests run; it has no results of benchmarks."""
     made, again = tmp_path / "made", tmp_path / "again"
@@ -188,6 +189,7 @@ def test_an_sdist_builds_and_tests_itself(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stdout
 
 
+@pytest.mark.slow
 def test_a_wheel_is_whole(tmp_path: Path) -> None:
     """Built and unpacked, it serves an experience without the checkout."""
     build = [sys.executable, "-m", "hatchling", "build", "--target", "wheel", "--directory", str(tmp_path)]

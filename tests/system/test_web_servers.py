@@ -13,6 +13,8 @@ from web_servers import SERVERS, serving
 
 from moengage_personalize import sandbox
 
+pytestmark = pytest.mark.slow
+
 TITLES = {
     "user_8821": "Free shipping on orders over ₹999",
     "user_8822": "Members get 10% off today",

@@ -24,6 +24,8 @@ from ._experiences import Experience
 
 KEYS_PER_REQUEST = 25
 
+Body = Mapping[str, Any]
+
 
 @frozen
 class World:
@@ -50,67 +52,67 @@ class Usage:
         return {f"x-ratelimit-{name}": str(value) for name, value in named.items()}
 
 
-@frozen
-class Reply:
-    status: int
-    body: Mapping[str, Any]
+class Refusal(Exception):
+    """The API refuses a request: with this status, and this body as it words it."""
+
+    def __init__(self, status: int, title: str, description: str, **more: str) -> None:
+        super().__init__(status, title)
+        self.status = status
+        self.body = {"title": title, "description": description, **more}
 
 
-def refused(world: World, headers: Mapping[str, str], usage: Usage) -> Reply | None:
-    """Why a request is not even read; names of headers are in lower case, their values as bytes in latin-1."""
+def check(world: World, headers: Mapping[str, str], usage: Usage) -> None:
+    """Refuse what is not even read; names of headers are in lower case, their values as bytes in latin-1."""
     if _basic(headers.get("authorization", "")) != (world.workspace_id, world.api_key):
-        return refusal(401, "Authentication required", "Invalid API_KEY used in Authentication Header")
+        raise Refusal(401, "Authentication required", "Invalid API_KEY used in Authentication Header")
     if headers.get("moe-appkey", "").encode("latin-1") != world.workspace_id.encode():
         known = "MoEngage Client not found. Please check values for headers - MOE-APPKEY or MOE-DBNAME"
-        return refusal(400, "Request Error", known)
+        raise Refusal(400, "Request Error", known)
     if usage.used > usage.limit:
-        return refusal(429, "Too Many Requests", "The rate limit of the workspace is used up until the reset.")
-    return None
+        raise Refusal(429, "Too Many Requests", "The rate limit of the workspace is used up until the reset.")
 
 
-def answer(world: World, body: bytes) -> Reply:
+def fetch(body: bytes) -> dict[str, Any]:
+    """The fields of one fetch."""
+    request = parsed(body)
+    if (problem := _document.problem(request)) is not None:
+        raise invalid(problem)
+    return cast(dict[str, Any], request)
+
+
+def answer(world: World, body: bytes) -> Body:
     """The answer to one fetch."""
-    request = parsed(body)
-    if isinstance(request, Reply):
-        return request
-    problem = _document.problem(request)
-    if problem is not None:
-        return invalid(problem)
-    return Reply(200, {"experiences": _served(world, cast(dict[str, Any], request))})
+    return {"experiences": _served(world, fetch(body))}
 
 
-def events(received: Received, body: bytes) -> Reply:
-    """The answer to one report of events, which are kept if it is 200."""
-    request = parsed(body)
-    if isinstance(request, Reply):
-        return request
-    problem = received.take(request)
-    if problem is not None:
-        return invalid(problem)
-    return Reply(200, {"status": "success", "message": "The events are accepted.", "req_id": str(uuid4())})
+def events(received: Received, body: bytes) -> Body:
+    """The answer to one report of events, which are then kept."""
+    if (problem := received.take(parsed(body))) is not None:
+        raise invalid(problem)
+    return {"status": "success", "message": "The events are accepted.", "req_id": str(uuid4())}
 
 
-def metadata(world: World, status: str | None) -> Reply:
+def metadata(world: World, status: str | None) -> Body:
     """The answer to one question for metadata; `status` is the text of the query, None without one."""
     wanted = None if status is None else status.split(",")
     found = [one for one in world.experiences if wanted is None or one.status in wanted]
     listed = [{"experience_name": one.name, "experience_key": one.key, "status": one.status} for one in found]
-    return Reply(200, {"metadata": {"count": len(listed), "experiences": listed}})
+    return {"metadata": {"count": len(listed), "experiences": listed}}
 
 
 def parsed(body: bytes) -> object:
-    """The JSON of a request, or the refusal of what is none."""
+    """The JSON of a request."""
     try:
         return json.loads(body.decode("utf-8"), parse_constant=_no_number, parse_float=_finite)
-    except (ValueError, RecursionError):
+    except (ValueError, RecursionError) as error:
         undecoded = "Could not decode the request body. The JSON was incorrect or not encoded as UTF-8."
-        return refusal(400, "Malformed JSON", undecoded)
+        raise Refusal(400, "Malformed JSON", undecoded) from error
 
 
-def invalid(problem: str) -> Reply:
+def invalid(problem: str) -> Refusal:
     """The refusal of JSON that the document does not admit."""
     code = base64.urlsafe_b64encode(hashlib.sha256(problem.encode(errors="replace")).digest())[:8].decode()
-    return refusal(400, "Invalid Field Value", problem, code=code)
+    return Refusal(400, "Invalid Field Value", problem, code=code)
 
 
 def content(body: object) -> bytes:
@@ -148,8 +150,3 @@ def _basic(authorization: str) -> tuple[str, str] | None:
     except (binascii.Error, ValueError):
         return None
     return (user, password) if scheme.lower() == "basic" else None
-
-
-def refusal(status: int, title: str, description: str, **more: str) -> Reply:
-    """An error as the API words it."""
-    return Reply(status, {"title": title, "description": description, **more})

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from attrs import asdict
 from starlette.applications import Starlette
@@ -16,7 +16,7 @@ from starlette.routing import Route
 
 from .._errors import ConfigurationError
 from . import _answer, _connections
-from ._answer import Reply, Usage, World
+from ._answer import Body, Refusal, Usage, World
 from ._failure import Fault
 from ._page import page_routes
 from ._reading import WatchedFile, read
@@ -26,7 +26,7 @@ WORKSPACE_ID = "SANDBOX"
 API_KEY = "sandbox-key"
 RATE_LIMIT = 10_000  # requests a minute, as documented
 
-Handler = Callable[[Request, bytes], Reply]
+Handler = Callable[[Request, bytes], Body]
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
@@ -73,7 +73,7 @@ class Sandbox(Starlette):
                 Route("/_sandbox/fail", self._fail, methods=["POST"]),
                 *page_routes(state),
             ],
-            exception_handlers={ClientDisconnect: _gone},
+            exception_handlers={ClientDisconnect: _gone, Refusal: _refused},
         )
 
     @property
@@ -131,39 +131,38 @@ class Sandbox(Starlette):
             usage, fault = self._state.minute.count(), self._state.failure.next()
             body = await request.body()
             await _wait(fault, request)
-            reply = self._reply(fault, request, body, usage, handler)
-            parsed = _answer.parsed(body)
-            self._state.keep(
-                ReceivedRequest(
-                    method=request.method,
-                    path=request.url.path,
-                    query=request.url.query,
-                    body=None if isinstance(parsed, Reply) else parsed,
-                    status=None if reply is None else reply.status,
-                )
-            )
-            if reply is None:
+            status, answer = self._outcome(fault, request, body, usage, handler)
+            url = request.url
+            self._state.keep(ReceivedRequest(request.method, url.path, url.query, _json(body), status))
+            if status is None:
                 if await _connections.drop(request):
                     return Response()  # to nobody
                 raise ConnectionResetError("the sandbox was asked to drop this connection")
-            return Response(_answer.content(reply.body), reply.status, usage.headers(), "application/json")
+            return Response(_answer.content(answer), status, usage.headers(), "application/json")
 
         return endpoint
 
-    def _reply(self, fault: Fault, request: Request, body: bytes, usage: Usage, handler: Handler) -> Reply | None:
+    def _outcome(
+        self, fault: Fault, request: Request, body: bytes, usage: Usage, handler: Handler
+    ) -> tuple[int | None, Body]:
+        """Status and body; no status where the connection is to be dropped."""
         if fault.drop:
-            return None
-        if fault.status is not None:
-            return _answer.refusal(fault.status, "Sandbox", "A failure was armed for this request.")
-        return _answer.refused(self._state.world, dict(request.headers), usage) or handler(request, body)
+            return None, {}
+        try:
+            if fault.status is not None:
+                raise Refusal(fault.status, "Sandbox", "A failure was armed for this request.")
+            _answer.check(self._state.world, dict(request.headers), usage)
+            return 200, handler(request, body)
+        except Refusal as refusal:
+            return refusal.status, refusal.body
 
-    def _fetch(self, _: Request, body: bytes) -> Reply:
+    def _fetch(self, _: Request, body: bytes) -> Body:
         return _answer.answer(self._state.world, body)
 
-    def _metadata(self, request: Request, _: bytes) -> Reply:
+    def _metadata(self, request: Request, _: bytes) -> Body:
         return _answer.metadata(self._state.world, request.query_params.get("status"))
 
-    def _report(self, _: Request, body: bytes) -> Reply:
+    def _report(self, _: Request, body: bytes) -> Body:
         return _answer.events(self._state.received, body)
 
     async def _show_requests(self, _: Request) -> Response:
@@ -178,13 +177,9 @@ class Sandbox(Starlette):
         return _answer.response(self._state.received.shown())
 
     async def _fail(self, request: Request) -> Response:
-        wanted = _answer.parsed(await request.body())
-        if isinstance(wanted, Reply):
-            return _answer.response(wanted.body, wanted.status)
-        problem = self._state.failure.arm(wanted)
+        problem = self._state.failure.arm(_answer.parsed(await request.body()))
         if problem is not None:
-            refused = _answer.invalid(problem)
-            return _answer.response(refused.body, refused.status)
+            raise _answer.invalid(problem)
         return _answer.response(self._state.failure.shown())
 
 
@@ -194,6 +189,18 @@ async def _wait(fault: Fault, request: Request) -> None:
         with suppress(TimeoutError):
             async with asyncio.timeout(fault.delay):
                 await request.receive()  # its body has been read, so that what comes now is the disconnect
+
+
+def _json(body: bytes) -> object:
+    try:
+        return _answer.parsed(body)
+    except Refusal:
+        return None
+
+
+async def _refused(_: Request, error: Exception) -> Response:
+    refusal = cast(Refusal, error)
+    return _answer.response(refusal.body, refusal.status)
 
 
 async def _gone(_: Request, __: Exception) -> Response:

@@ -8,18 +8,13 @@ more than even the corrected document admits, that is written here.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 from importlib.resources import files
 from typing import Any, cast
 
 from jsonschema import ValidationError
 
-from ._schema import checker
-
-BODY = "#/paths/~1experiences~1{}/post/requestBody/content/application~1json/schema"
-FETCH = BODY.format("fetch")
-EVENTS = BODY.format("events")
+from ._schema import Checker
 
 
 @cache
@@ -28,9 +23,18 @@ def document() -> dict[str, Any]:
     return cast(dict[str, Any], json.loads((files("moengage_personalize_api") / "openapi.json").read_text("utf-8")))
 
 
-def problem(body: object, schema: str = FETCH) -> str | None:
+def _schema(operation: str) -> dict[str, Any]:
+    # The document is the root of the schema, so that whatever a part of it refers to is found.
+    body = f"#/paths/~1experiences~1{operation}/post/requestBody/content/application~1json/schema"
+    return {**document(), "$ref": body}
+
+
+FETCH, EVENTS = Checker(partial(_schema, "fetch")), Checker(partial(_schema, "events"))
+
+
+def problem(body: object, checker: Checker = FETCH) -> str | None:
     """What the API says of a request that its document does not admit, None if it is admitted."""
-    errors = (error for error in _misfits(schema)(body) if not _tolerated(error))
+    errors = (error for error in checker.misfits(body) if not _tolerated(error))
     error = next(errors, None)
     if error is None:
         return None
@@ -43,12 +47,6 @@ def problem(body: object, schema: str = FETCH) -> str | None:
         allowed = ", ".join(values[start:] + values[:start])
         return f"{field} - Enum doesnt allow value: {error.instance}, allowed values: [{allowed}]"
     return f"{field} - {error.validator} should be {error.validator_value}"
-
-
-@cache
-def _misfits(schema: str) -> Callable[[object], Iterator[ValidationError]]:
-    # The document is the root of the schema, so that whatever a part of it refers to is found.
-    return checker({**document(), "$ref": schema})
 
 
 def _tolerated(error: ValidationError) -> bool:

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from collections.abc import Mapping
 from typing import Any, cast
 
-from attrs import define, frozen
-from jsonschema import ValidationError
+from attrs import asdict, define, frozen
 
-from ._schema import checker, closed
+from ._schema import Checker, closed
 from ._yaml import written
 
-SCHEMA = closed(
-    [],
-    status={"type": "integer", "minimum": 400, "maximum": 599},
-    times={"type": "integer", "minimum": 0},
-    delay={"type": "number", "minimum": 0, "maximum": 60},
-    drop={"type": "boolean"},
+CHECKER = Checker(
+    lambda: closed(
+        [],
+        status={"type": "integer", "minimum": 400, "maximum": 599},
+        times={"type": "integer", "minimum": 0},
+        delay={"type": "number", "minimum": 0, "maximum": 60},
+        drop={"type": "boolean"},
+    )
 )
 
 
@@ -45,7 +45,7 @@ class Failure:
 
         Times 0 ends it. Where neither status, delay nor drop is named, the status is 500.
         """
-        misfits = list(_misfits()(wanted))
+        misfits = list(CHECKER.misfits(wanted))
         if misfits:
             return "; ".join(f"{written(tuple(one.absolute_path))}: {one.message}" for one in misfits)
         given = cast(Mapping[str, Any], wanted)
@@ -66,14 +66,4 @@ class Failure:
 
     def shown(self) -> dict[str, Any]:
         """What is armed, as POST /_sandbox/fail gives it."""
-        return {
-            "status": self.fault.status,
-            "times": self.times,
-            "delay": self.fault.delay,
-            "drop": self.fault.drop,
-        }
-
-
-@cache
-def _misfits() -> Callable[[object], Iterator[ValidationError]]:
-    return checker(SCHEMA)
+        return {**asdict(self.fault), "times": self.times}

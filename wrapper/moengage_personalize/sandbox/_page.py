@@ -15,8 +15,7 @@ from starlette.responses import HTMLResponse, Response, StreamingResponse
 from starlette.routing import Route
 
 from .._errors import ConfigurationError
-from . import _answer, _document, _explain
-from ._answer import Reply
+from . import _answer, _explain
 from ._reading import MistakenExperiences
 from ._state import State
 
@@ -67,14 +66,7 @@ class _Page:
 
     async def explain(self, request: Request) -> Response:
         """Why a fetch with this body gets what it gets."""
-        body = _answer.parsed(await request.body())
-        if isinstance(body, Reply):
-            return _answer.response(body.body, body.status)
-        problem = _document.problem(body)
-        if problem is not None or not isinstance(body, dict):
-            refused = _answer.invalid(problem or "")
-            return _answer.response(refused.body, refused.status)
-        fetch = cast(dict[str, Any], body)
+        fetch = _answer.fetch(await request.body())
         customer_id: str = fetch.get("identifiers", {}).get("customer_id", "")
         return _answer.response({"keys": _explain.explained(self._state.world.experiences, fetch, customer_id)})
 
@@ -114,8 +106,7 @@ class _Page:
         body = _answer.parsed(await request.body())
         limit: Any = cast(dict[str, Any], body).get("limit") if isinstance(body, dict) else None
         if isinstance(limit, bool) or not isinstance(limit, int) or limit < 0:
-            refused = _answer.invalid("limit - expected a whole number from 0")
-            return _answer.response(refused.body, refused.status)
+            raise _answer.invalid("limit - expected a whole number from 0")
         self._state.minute.limit = limit
         return _answer.response({"limit": limit})
 

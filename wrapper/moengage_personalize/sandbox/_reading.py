@@ -6,7 +6,7 @@ everyone gets: {"homepage-banner": {"Title": "Hello"}}.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from difflib import get_close_matches
 from functools import cache
@@ -20,7 +20,7 @@ from jsonschema import ValidationError
 
 from .._errors import ConfigurationError
 from ._experiences import Audience, Experience, Variation, When
-from ._schema import checker, closed, some
+from ._schema import Checker, closed, some
 from ._yaml import Document, Mistake, from_text, from_value, written
 
 # Asked for as a resource, because in a zipapp it is no file.
@@ -49,7 +49,7 @@ _EXPERIENCE = closed(
     status={"enum": ["Active", "Paused", "Scheduled"]},
     audiences=some(_AUDIENCE),
 )
-SCHEMA = closed(["experiences"], experiences={"type": "array", "items": _EXPERIENCE})
+CHECKER = Checker(lambda: closed(["experiences"], experiences={"type": "array", "items": _EXPERIENCE}))
 
 
 class MistakenExperiences(ConfigurationError):
@@ -117,7 +117,7 @@ def _from_file(path: Traversable) -> Experiences:
 
 def _checked(name: str, document: Document) -> Experiences:
     blamed = {mistake.place for mistake in document.mistakes}  # what is no JSON is not blamed for its type as well
-    for error in _misfits()(document.value):
+    for error in CHECKER.misfits(document.value):
         _explain(error, document, blamed)
     _check_keys(document)
     if document.mistakes:
@@ -127,11 +127,6 @@ def _checked(name: str, document: Document) -> Experiences:
         mistaken.mistakes = tuple(sorted(document.mistakes))
         raise mistaken
     return tuple(_experience(one) for one in document.value["experiences"])
-
-
-@cache
-def _misfits() -> Callable[[object], Iterator[ValidationError]]:
-    return checker(SCHEMA)
 
 
 def _explain(error: ValidationError, document: Document, blamed: set[str]) -> None:

@@ -3,15 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import Any, cast
+from functools import cached_property
+from typing import Any
 
 from jsonschema import Draft202012Validator, ValidationError
 
 
-def checker(schema: Mapping[str, Any]) -> Callable[[object], Iterator[ValidationError]]:
-    """What finds where a value does not fit a schema; made once, because making it reads the whole schema."""
-    check: Callable[[object], Iterator[ValidationError]] = cast(Any, Draft202012Validator(schema)).iter_errors
-    return check
+class Checker:
+    """Finds where a value does not fit a schema, which is read when it is first needed, because that takes long."""
+
+    def __init__(self, schema: Callable[[], Mapping[str, Any]]) -> None:
+        self._schema = schema
+
+    @cached_property
+    def _validator(self) -> Any:
+        return Draft202012Validator(self._schema())
+
+    def misfits(self, value: object) -> Iterator[ValidationError]:
+        """Each place that does not fit."""
+        found: Iterator[ValidationError] = self._validator.iter_errors(value)
+        return found
 
 
 def closed(required: list[str], **properties: Any) -> dict[str, Any]:
