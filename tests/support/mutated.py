@@ -163,6 +163,9 @@ class Recorded(Exchange):
 
     receive = read = gone = close = reset = abort = _nothing
 
+    def surplus_is_sent(self) -> None:
+        pass
+
     def elsewhere(self) -> str:
         return "http://elsewhere.example/v1"
 
