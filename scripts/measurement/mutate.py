@@ -40,6 +40,7 @@ MODULES = {
     "_split": "unit/test_generated.py unit/test_experiences.py",
     "_web": "unit/test_web.py",
     "events": "events/test_events.py",
+    "_operations/_pacing": "unit/test_pacing.py",
     "_policy/_circuit": "unit/test_policy.py",
     "_policy/_retry": "unit/test_policy.py unit/test_call.py",
     "_transport/_body": "transport/test_parser.py",
