@@ -95,6 +95,7 @@ def test_a_refusal_halves_the_rate_for_a_while() -> None:
     assert rate(12.0) == pytest.approx(6e5 * (0.5 + 2 / RECOVERY), rel=0.01)
     assert rate(25.0) == pytest.approx(6e5 * 0.75, rel=0.01)
     assert rate(40.0) == pytest.approx(6e5, rel=0.01)
+    assert rate(60.0) == pytest.approx(6e5, rel=0.01)  # and not more
     assert rate(71.0) == pytest.approx(6e5, rel=0.01)
     now = 100.0
     for _ in range(30):
