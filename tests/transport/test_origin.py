@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ssl
 from base64 import b64encode
 from pathlib import Path
 
@@ -121,3 +122,24 @@ def test_a_folder_of_certificates_that_is_none_is_refused(monkeypatch: pytest.Mo
     assert (caught.value.strerror, caught.value.filename) == ("not a directory", str(tmp_path / "missing"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
     assert _origin.ssl_context().get_ca_certs() == []
+
+
+def test_the_scheme_of_a_proxy_is_what_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://jane:secret@proxy.test:3128/?next=https://else.test")
+    origin, _ = _origin.split_url("http://api.test/v1")
+    proxy = _origin.proxy_for(origin)
+    assert proxy is not None
+    assert str(proxy.origin) == "proxy.test:3128"
+    assert b"jane" not in proxy.origin.authority
+
+
+def test_a_class_that_was_patched_meanwhile_gets_a_context_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Patched(ssl.SSLContext):
+        pass
+
+    before, kinds = ssl.SSLContext, list[object]()
+    monkeypatch.setattr(_origin, "_ssl_context", lambda kind: kinds.append(kind))
+    _origin.ssl_context()
+    monkeypatch.setattr(ssl, "SSLContext", Patched)
+    _origin.ssl_context()
+    assert kinds == [before, Patched]

@@ -111,7 +111,7 @@ def proxy_for(origin: Origin) -> Proxy | None:
         raise ExchangeError("connection", f"expected an http or https proxy in the environment, got {address[:mark]!r}")
     with suppress(httpx.InvalidURL, ValueError):  # whose words may hold a password
         proxy = httpx.Proxy(address if mark >= 0 else f"http://{address}")
-        where, _ = split_url(str(proxy.url.copy_with(username=None, password=None)))
+        where, _ = split_url(str(proxy.url))  # which is without the user and the password
         auth = () if proxy.raw_auth is None else ((b"Proxy-Authorization", _basic(*proxy.raw_auth)),)
         return Proxy(where, auth)
     raise ExchangeError("connection", "expected the URL of a proxy in the environment, got another text")
