@@ -214,6 +214,12 @@ def test_what_comes_behind_an_answer_that_was_whole_ends_the_connection() -> Non
         assert not connection.reusable
 
 
+def test_much_that_comes_behind_a_whole_answer_is_not_taken_for_its_trailers() -> None:
+    connection = received(with_length(b"{}") + with_length(b"x" * 200_000))
+    assert connection.response().body == b"{}"
+    assert not connection.reusable
+
+
 def test_trailers_are_no_headers_and_have_a_limit() -> None:
     answer = received(with_chunks([b"{}"], b"Content-Encoding: gzip")).response()
     assert answer == Response(200, {"transfer-encoding": "Chunked"}, b"{}")

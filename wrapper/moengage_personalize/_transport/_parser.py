@@ -98,7 +98,7 @@ class ResponseParser:
             self._received -= end
         self._received += len(data)
         self._parse(data)
-        if self._received > HEAD + FRAMED * self.body.size:
+        if not self.surplus and self._received > HEAD + FRAMED * self.body.size:
             raise ExchangeError("limit", f"trailers of more than {HEAD:,} bytes")
         if self.surplus and self._tunnel:
             raise ExchangeError("protocol", "expected a tunnel, got bytes of the proxy's own behind its answer")
