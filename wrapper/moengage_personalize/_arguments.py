@@ -112,6 +112,12 @@ def check_items(name: str, value: Any, wanted: str) -> list[Any]:
     return items
 
 
+def one_or_many(name: str, value: object, wanted: str) -> list[Any]:
+    """What a caller gives as one text or as an iterable of texts, as a list; what is in it is not checked."""
+    text = plain_text(value)
+    return [text] if text is not None else check_items(name, value, wanted)
+
+
 def utc(name: str, at: Any) -> datetime:
     """An aware datetime as the same instant in UTC, without what a subclass or a zone of the caller adds."""
     if not issubclass(type(at), datetime):

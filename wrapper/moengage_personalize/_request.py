@@ -14,7 +14,7 @@ from attrs import field, frozen
 from msgspec import Struct
 
 from . import _json
-from ._arguments import check_customer_id, check_items, check_mapping, check_text, plain_text, short_repr, utc
+from ._arguments import check_customer_id, check_mapping, check_text, one_or_many, plain_text, short_repr, utc
 from ._errors import InvalidRequestError
 from ._generated import FETCH_FIELDS
 from ._redact import redact_traceback
@@ -123,9 +123,10 @@ def experience_keys(keys: object) -> tuple[str, ...]:
     values: Iterable[object]
     if type(keys) is list or type(keys) is tuple:
         values = cast(Iterable[object], keys)
+    elif type(keys) is str:
+        values = (keys,)
     else:
-        one = keys if type(keys) is str else plain_text(keys)
-        values = (one,) if one is not None else check_items("experience keys", keys, "a str or an iterable of str")
+        values = one_or_many("experience keys", keys, "a str or an iterable of str")
     once: dict[str, None] = {}
     for value in values:
         key = value if type(value) is str else plain_text(value)

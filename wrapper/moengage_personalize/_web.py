@@ -14,7 +14,7 @@ from ipaddress import ip_address
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ._arguments import check_items, check_mapping, check_text, plain_text
+from ._arguments import check_items, check_mapping, check_text, one_or_many, plain_text
 from ._generated import FETCH_FIELDS
 
 MAX_LENGTH = 2_048  # characters
@@ -46,8 +46,7 @@ def from_wsgi(environ: object, query: object, referrer: object) -> dict[str, Any
 def _arguments(
     address: object, agent: object, text: object, referer: object, query: object, referrer: object
 ) -> dict[str, Any]:
-    patterns = [query] if plain_text(query) else check_items("query", query, "a pattern or an iterable of patterns")
-    wanted = [check_text("a pattern of query", pattern) for pattern in patterns]
+    wanted = check_patterns(query)
     attributes: dict[str, str] = {}
     for name, value in parse_qsl(_text(text)):
         is_attribute = 0 < len(name) <= MAX_LENGTH and name not in FETCH_FIELDS and len(attributes) < MAX_ATTRIBUTES
@@ -58,6 +57,12 @@ def _arguments(
         attributes |= {name: usable} if usable or name in FETCH_FIELDS else {}  # which InSession refuses
     known = {"at": datetime.now(UTC), "ip_address": _address(address), "user_agent": _usable(agent)}
     return {**known, "attributes": attributes}
+
+
+def check_patterns(query: object) -> tuple[str, ...]:
+    """The patterns of the query parameters that become attributes; raise InvalidRequestError for what is none."""
+    patterns = one_or_many("query", query, "a pattern or an iterable of patterns")
+    return tuple(check_text("a pattern of query", pattern) for pattern in patterns)
 
 
 def _text(value: object) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from attrs import frozen
 
 from .. import _json
-from .._arguments import check_items, plain_text, short_repr
+from .._arguments import one_or_many, plain_text, short_repr
 from .._errors import InvalidRequestError, MalformedResponse
 from .._generated import (
     METADATA,
@@ -37,11 +37,10 @@ def check_statuses(value: object) -> tuple[str, ...]:
     """The statuses that are asked for, each once; none for all."""
     if value is None:
         return ()
-    one = plain_text(value)
-    given = [one] if one is not None else check_items("status", value, f"one or many of {', '.join(STATUSES)}")
-    statuses = [plain_text(status) for status in given]
-    for status, found in zip(given, statuses, strict=True):
-        if found not in STATUSES:
+    values = one_or_many("status", value, f"one or many of {', '.join(STATUSES)}")
+    statuses = [plain_text(status) for status in values]
+    for status, text in zip(values, statuses, strict=True):
+        if text not in STATUSES:
             raise InvalidRequestError(f"expected status to be of {', '.join(STATUSES)}, got {short_repr(status)}")
     if not statuses:
         raise InvalidRequestError("expected at least one status, or None for all, got none")

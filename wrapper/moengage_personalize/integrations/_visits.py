@@ -8,7 +8,8 @@ from typing import Any, Generic, TypeVar
 from attrs import field, frozen
 
 from .. import AsyncPage, AsyncReporter, ConfigurationError, InvalidRequestError, Page, Reporter, events
-from .._arguments import check_items, check_seconds, check_text, plain_text, type_name
+from .._arguments import check_seconds, type_name
+from .._web import check_patterns
 
 logger = logging.getLogger("moengage_personalize")
 P = TypeVar("P", Page, AsyncPage)
@@ -46,9 +47,7 @@ def check_options(customer_id: object, query: object, timeout: object) -> tuple[
     if timeout is not None:
         check_seconds("timeout", timeout, ConfigurationError)
     try:
-        one = plain_text(query)
-        patterns = [one] if one is not None else check_items("query", query, "a pattern or an iterable of patterns")
-        return tuple(check_text("a pattern of query", pattern) for pattern in patterns)
+        return check_patterns(query)
     except InvalidRequestError as error:
         raise ConfigurationError(str(error)) from None
 
