@@ -6,7 +6,8 @@ import asyncio
 import os
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, AsyncIterable, Callable, Generator, Iterable, Sequence
-from typing import Any, Literal, TypeVar
+from functools import partial
+from typing import Any, TypeVar
 
 from .. import _generated
 from .._arguments import check_whole, short_repr
@@ -21,7 +22,7 @@ from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
 from .._request import FetchRequest, InSession, Keys
 from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
 from .._split import plan_fetch
-from .._telemetry import Recorder
+from .._telemetry import Operation, Recorder
 from ..events import ExperienceEvent
 from ._batch import AsyncBatch, Customer, SyncBatch, check_rate
 from ._metadata import ExperienceMetadata, check_statuses, metadata_query, read_metadata
@@ -35,13 +36,10 @@ T = TypeVar("T", bound=Transport | AsyncTransport)
 class BaseOperations(BaseClient[T]):
     """What both clients make of the arguments of these operations."""
 
-    def _record_metadata(self, operation: Literal["metadata", "warm"]) -> Recorder:
+    def _record(self, operation: Operation, policy: RetryPolicy) -> Recorder:
+        """Count an operation, and note what it does."""
         next(self._observer.calls)
-        return Recorder(self._observer, operation, self._metadata_policy)
-
-    def _record_report(self) -> Recorder:
-        next(self._observer.calls)
-        return Recorder(self._observer, "report_events", self._events_policy)
+        return Recorder(self._observer, operation, policy)
 
     def _note_rejected(self, record: Recorder, delivery: Delivery) -> None:
         """Of a reporter, whose service would not know else, and of `report_events`, which raises, too."""
@@ -71,10 +69,10 @@ class BaseOperations(BaseClient[T]):
     ) -> tuple[tuple[str, ...] | None, Pacer, InSession, int]:
         """What is the same for all customers of a batch, checked before the first of them is asked for."""
         self._begin(timeout, self._fetch_policy)
-        asked = FetchRequest.create(keys, None, None, in_session)
-        cost = len(plan_fetch(self._endpoints.fetch, asked).parts)
+        request = FetchRequest.create(keys, None, None, in_session)
+        cost = len(plan_fetch(self._endpoints.fetch, request).parts)
         at_once = check_whole("concurrency", concurrency, 1, InvalidRequestError)
-        return asked.keys, Pacer(check_rate(rate), cost), asked.in_session, at_once
+        return request.keys, Pacer(check_rate(rate), cost), request.in_session, at_once
 
     def _begin_report(
         self, events: Iterable[ExperienceEvent], timeout: float | None, record: Recorder
@@ -113,7 +111,7 @@ class Operations(BaseOperations[Transport]):
 
         https://www.moengage.com/docs/api/experiences/fetch-experience-metadata
         """
-        with self._record_metadata("metadata") as record:
+        with self._record("metadata", self._metadata_policy) as record:
             return unwrap(run(self._transport, self._begin_metadata(status, timeout, record)))
 
     @redact_traceback
@@ -128,7 +126,7 @@ class Operations(BaseOperations[Transport]):
             ConfigurationError: another number of connections; nothing was sent.
             PersonalizeError: not one request brought an answer, retries included; such as AuthenticationFailed.
         """
-        with self._record_metadata("warm") as record:
+        with self._record("warm", self._metadata_policy) as record:
             raise_if_all_failed(run_all(self._transport, self._begin_warm(connections, timeout, record)))
 
     @redact_traceback
@@ -151,7 +149,7 @@ class Operations(BaseOperations[Transport]):
 
     def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
         """Report events, and give what became of them where `report_events` raises."""
-        with self._record_report() as record:
+        with self._record("report_events", self._events_policy) as record:
             delivery, calls = self._begin_report(events, timeout, record)
             while batches := delivery.next_batches():
                 delivery.handle_results(batches, run_all(self._transport, calls(batches)))
@@ -217,11 +215,8 @@ class Operations(BaseOperations[Transport]):
             InvalidRequestError: an argument that cannot be; nothing was sent.
             ConfigurationError: the client was closed.
         """
-        asked, pacer, session, at_once = self._begin_batch(keys, rate, concurrency, in_session, timeout)
-
-        def fetch(customer_id: Any, user_identifiers: Any, in_session: Any) -> Experiences:
-            return self._fetch(asked, customer_id, user_identifiers, in_session, timeout)
-
+        checked, pacer, session, at_once = self._begin_batch(keys, rate, concurrency, in_session, timeout)
+        fetch = partial(self._fetch, checked, timeout=timeout)
         return SyncBatch(fetch, customers, pacer, session, at_once).results()
 
     @abstractmethod
@@ -251,13 +246,13 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
         self, status: str | Iterable[str] | None = None, *, timeout: float | None = None
     ) -> list[ExperienceMetadata]:
         """List the server-side experiences of the workspace: as PersonalizeClient.metadata."""
-        with self._record_metadata("metadata") as record:
+        with self._record("metadata", self._metadata_policy) as record:
             return unwrap(await run_async(self._transport, self._begin_metadata(status, timeout, record)))
 
     @redact_traceback_async
     async def warm(self, connections: int = 1, *, timeout: float | None = None) -> None:
         """Open connections before the first page: as PersonalizeClient.warm, for the loop that it is awaited in."""
-        with self._record_metadata("warm") as record:
+        with self._record("warm", self._metadata_policy) as record:
             raise_if_all_failed(await run_all_async(self._transport, self._begin_warm(connections, timeout, record)))
 
     @redact_traceback_async
@@ -267,7 +262,7 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
 
     async def _deliver(self, events: Iterable[ExperienceEvent], timeout: float | None) -> Delivery:
         """Report events: as Operations._deliver, awaited."""
-        with self._record_report() as record:
+        with self._record("report_events", self._events_policy) as record:
             delivery, calls = self._begin_report(events, timeout, record)
             while batches := delivery.next_batches():
                 delivery.handle_results(batches, await run_all_async(self._transport, calls(batches)))
@@ -303,11 +298,8 @@ class AsyncOperations(BaseOperations[AsyncTransport]):
         `customers` may be an async iterable, too; it is gone through in a task of its own. Closing the generator, or
         cancelling who iterates, cancels all that is under way.
         """
-        asked, pacer, session, at_once = self._begin_batch(keys, rate, concurrency, in_session, timeout)
-
-        async def fetch(customer_id: Any, user_identifiers: Any, in_session: Any) -> Experiences:
-            return await self._fetch(asked, customer_id, user_identifiers, in_session, timeout)
-
+        checked, pacer, session, at_once = self._begin_batch(keys, rate, concurrency, in_session, timeout)
+        fetch = partial(self._fetch, checked, timeout=timeout)
         return AsyncBatch(fetch, customers, pacer, session, at_once).results()
 
     @abstractmethod

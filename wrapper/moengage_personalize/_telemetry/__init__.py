@@ -17,6 +17,6 @@ has. The guide "telemetry" lists them.
 """
 
 from ._recorder import Observe, Observer, Recorder, fields, is_debugged
-from ._values import Attempt, Call, ClientStats
+from ._values import Attempt, Call, ClientStats, Operation
 
-__all__ = ["Attempt", "Call", "ClientStats", "Observe", "Observer", "Recorder", "fields", "is_debugged"]
+__all__ = ["Attempt", "Call", "ClientStats", "Observe", "Observer", "Operation", "Recorder", "fields", "is_debugged"]

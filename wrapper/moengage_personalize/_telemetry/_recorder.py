@@ -42,8 +42,8 @@ def _log_attempt(operation: Operation, attempt: Attempt) -> None:
         failure=attempt.failure,
         seconds=attempt.seconds,
     )
-    line, came = "%s: attempt at %s: %s in %.3f s", attempt.status or attempt.failure
-    logger.debug(line, operation, attempt.host, came, attempt.seconds, extra=extra)
+    line, result = "%s: attempt at %s: %s in %.3f s", attempt.status or attempt.failure
+    logger.debug(line, operation, attempt.host, result, attempt.seconds, extra=extra)
 
 
 def _log_call(call: Call) -> None:
