@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, Literal, NotRequired, Protocol, TypedDict, TypeVar, overload
+from typing import Any, Literal, NotRequired, Protocol, TypedDict, TypeGuard, TypeVar, overload
 
 from . import _json
 from ._arguments import plain_text
@@ -85,14 +85,12 @@ class Experience(Fields):
     def number(self, name: str, default: T) -> int | float | T:
         """The variable if it is a number (a boolean is none), else the default."""
         value = self._fields.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return value
-        return self._default(name, "a number", default)
+        return value if _is_number(value) else self._default(name, "a number", default)
 
     def integer(self, name: str, default: T) -> int | T:
         """The variable as int if it is a whole number, which 2.0 is in JSON, too, else the default."""
         value = self._fields.get(name)
-        if isinstance(value, int | float) and not isinstance(value, bool) and value == value // 1:
+        if _is_number(value) and value == value // 1:
             return int(value)
         return self._default(name, "a whole number", default)
 
@@ -310,4 +308,9 @@ def _value(value: Any, data_type: object) -> Any:
         return read
     if data_type == "boolean":
         return read if isinstance(read, bool) else value
-    return read if isinstance(read, int | float) and not isinstance(read, bool) else value
+    return read if _is_number(read) else value
+
+
+def _is_number(value: object) -> TypeGuard[int | float]:
+    """Whether a value that was read is a JSON number; a bool is an int to Python, and is none."""
+    return isinstance(value, int | float) and not isinstance(value, bool)
