@@ -11,6 +11,7 @@ import socket
 import threading
 import time
 from collections.abc import Generator
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from unittest.mock import patch
@@ -97,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
             with (
                 patch("socket.getaddrinfo", moved),
                 made() as side,
-                side.opened(lambda: side.client("WS", "key", base_url=url, timeout=10)) as client,  # noqa: B023
+                side.opened(partial(made.client, "WS", "key", base_url=url, timeout=10)) as client,
             ):
                 side.run([caller(side, client, start + options.seconds, calls) for _ in range(AT_ONCE)])
             after = [(when - start, address) for when, address in calls if when >= start]

@@ -38,7 +38,7 @@ class Effective:
     applied: overlay.Applied
 
     def text(self) -> str:
-        """The document as JSON, because a YAML writer leaves '08' bare and a YAML 1.2 reader makes it a number."""
+        """The document as JSON, because a YAML writer does not quote '08' and a YAML 1.2 reader makes it a number."""
         return json.dumps(self.document, ensure_ascii=False, indent=1, allow_nan=False) + "\n"
 
 

@@ -127,7 +127,7 @@ def test_no_refusal_of_settings_leaks(face: Face, changed: Any, caplog: pytest.L
 
 def test_no_refusal_of_an_in_session_or_a_context_leaks(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(PersonalizeError) as caught:
-        InSession(ip_address=ADDRESS, attributes={5: CUSTOMER})  # type: ignore[dict-item]
+        InSession(ip_address=ADDRESS, attributes={5: CUSTOMER})  # type: ignore[dict-item]  # what is refused
     check(caught.value, caplog)
     with pytest.raises(PersonalizeError) as caught:
         ExperienceContext.from_json(f'"{CUSTOMER}')

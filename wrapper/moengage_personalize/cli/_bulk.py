@@ -122,8 +122,8 @@ def bulk(
             report.fail(number, reason)
             bar.advance(task)
 
-        asked = (one for one in read_customers(source, kind, session, left_out) if one not in done)
-        results = client.fetch_each(asked, wanted or None, rate=rate, concurrency=concurrency)
+        left = (one for one in read_customers(source, kind, session, left_out) if one not in done)
+        results = client.fetch_each(left, wanted or None, rate=rate, concurrency=concurrency)
         try:
             for customer, experiences in results:
                 _take(file, customer, experiences, report)

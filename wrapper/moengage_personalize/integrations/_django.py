@@ -36,10 +36,10 @@ VALUES: dict[str, Any] = {"QUERY": ("utm_*",), "TIMEOUT": None, "IMPRESSIONS": T
 class Process:
     """What the setting PERSONALIZE makes, once a process."""
 
-    def __init__(self, given: dict[str, Any]) -> None:
-        if unknown := sorted(given.keys() - FUNCTIONS.keys() - VALUES.keys()):
+    def __init__(self, setting: dict[str, Any]) -> None:
+        if unknown := sorted(setting.keys() - FUNCTIONS.keys() - VALUES.keys()):
             raise ConfigurationError(f"expected in PERSONALIZE {', '.join(FUNCTIONS | VALUES)}, got {unknown}")
-        known: dict[str, Any] = FUNCTIONS | VALUES | given
+        known: dict[str, Any] = FUNCTIONS | VALUES | setting
         known |= {name: import_string(known[name]) for name in FUNCTIONS if isinstance(known[name], str)}
         self.timeout, self.impressions, self.customer_id = known["TIMEOUT"], known["IMPRESSIONS"], known["CUSTOMER_ID"]
         self.query = check_options(self.customer_id, known["QUERY"], self.timeout)

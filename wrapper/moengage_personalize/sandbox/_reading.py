@@ -23,7 +23,7 @@ from ._experiences import Audience, Experience, Variation, When
 from ._schema import Checker, closed, some
 from ._yaml import Document, Mistake, from_text, from_value, written
 
-# Asked for as a resource, because in a zipapp it is no file.
+# Read as a resource, because in a zipapp it is no file.
 BUILT_IN = files(__name__.rpartition(".")[0]) / "experiences.yaml"
 
 LONGEST = 300  # characters of one reason; jsonschema repeats the value that does not fit
