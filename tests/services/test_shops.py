@@ -13,7 +13,8 @@ from web_servers import serving
 
 from moengage_personalize import sandbox
 
-GUNICORN = "gunicorn --preload --workers=2 --bind=127.0.0.1:{port} "
+# A worker whose signal comes while it boots does not know of it, and gunicorn waits for it: 30 s, by default.
+GUNICORN = "gunicorn --preload --workers=2 --graceful-timeout=5 --bind=127.0.0.1:{port} "
 UVICORN = "uvicorn --port={port} "
 SERVERS = {
     "fastapi, uvicorn": (UVICORN + "fastapi_shop:app", ["/", "/threaded"]),
