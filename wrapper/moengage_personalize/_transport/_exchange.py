@@ -51,7 +51,8 @@ class Deadline:
 
     def remaining(self) -> float:
         """Seconds that are left, from 0; never more than there were, should the clock be set back (freezegun)."""
-        return max(0.0, min(self.at - monotonic(), self.seconds))
+        left = self.at - monotonic()
+        return min(left, self.seconds) if left > 0 else 0.0
 
     def left(self, step: str, parts: int = 1) -> float:
         """Seconds that are left for one of so many equal parts of a step; raise ExchangeError if there are none."""

@@ -73,25 +73,28 @@ class IdlePool(Generic[C]):
 
     def acquire(self) -> C | None:
         """One that may serve another request, or None."""
-        with suppress(IndexError):  # none is left
-            while True:
+        while True:
+            try:
                 connection = self._kept.pop()
-                if connection.http.reusable and not connection.http.expired and not connection.has_come():
-                    return connection
-                connection.close()
-        return None
+            except IndexError:  # none is left
+                return None
+            if connection.http.reusable and not connection.has_come():
+                return connection
+            connection.close()
 
     def release(self, connection: C) -> None:
-        """Take a connection back after its response, and let go of the others that have expired."""
+        """Take a connection back after its response, and let go of others that may serve no more."""
         if connection.http.reusable and not self._closed:
             self._kept.append(connection)
             if self._closed:  # meanwhile, by another thread
                 self.close()
         else:
             connection.close()
-        with suppress(IndexError):  # another thread was faster
-            while len(self._kept) > 1 and self._kept[0].http.expired:
+        try:
+            while len(self._kept) > 1 and not self._kept[0].http.reusable:
                 self._kept.popleft().close()
+        except IndexError:  # another thread was faster
+            return
 
     def close(self) -> None:
         """Close them; one that is in use is closed when it is released."""

@@ -236,17 +236,18 @@ class HTTP11Connection:
 
     @property
     def reusable(self) -> bool:
-        """Whether the connection may serve another request, as far as this side of it knows."""
-        return self._clean and not self.must_close and self._born == self._generation.number
-
-    @property
-    def expired(self) -> bool:
-        """Whether it has lain idle for too long, or is too old.
+        """Whether the connection may serve another request: it is clean, not idle for too long, and not too old.
 
         An instant of another clock counts as too long ago, so that a frozen one (freezegun) is not believed for good.
         """
         now = monotonic()
-        return not (0 <= now - self._idle_since < IDLE_EXPIRY and 0 <= now - self._opened < self._max_age)
+        return (
+            self._clean
+            and not self.must_close
+            and self._born == self._generation.number
+            and 0 <= now - self._idle_since < IDLE_EXPIRY
+            and 0 <= now - self._opened < self._max_age
+        )
 
 
 def connect_request(origin: Origin, proxy: Proxy) -> memoryview:

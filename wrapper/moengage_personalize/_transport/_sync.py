@@ -8,9 +8,8 @@ import queue
 import socket
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import TimeoutError as LookUpTimeout
-from functools import partial
 from ssl import SSLWantReadError, SSLWantWriteError
-from typing import TypeVar, cast
+from typing import TypeVar, TypeVarTuple, cast
 from weakref import ref
 
 from msgspec import Struct
@@ -24,6 +23,7 @@ from ._parser import HTTP11Connection, PoolGeneration, connect_request, request_
 from ._threads import SideBySide
 
 T = TypeVar("T")
+Ts = TypeVarTuple("Ts")
 READ = 64 * 1024  # bytes
 PIECE = 16 * 1024  # bytes that the system takes of a request without a reader
 
@@ -48,7 +48,7 @@ class SyncConnection:
         """Speak TLS from here on."""
         secured = ssl_context().wrap_socket(self._socket, server_hostname=name, do_handshake_on_connect=False)
         self._use(secured)
-        self._repeat(secured.do_handshake, deadline, "connecting")
+        self._repeat(deadline, "connecting", secured.do_handshake)
 
     def refuse_early_bytes(self) -> None:
         """Raise if anything has come before a request was written: it would be taken for the response."""
@@ -66,8 +66,7 @@ class SyncConnection:
         try:
             while request:
                 deadline.left("writing")  # a reader that takes a little all the time would outlive it
-                step = partial(self._socket.send, request)
-                request = request[self._repeat(step, deadline, "writing", writing=True) :]
+                request = request[self._repeat(deadline, "writing", self._socket.send, request) :]
         except OSError as error:
             _check_is_io(error)
             self.http.must_close = True  # the server may have answered before it closed
@@ -87,25 +86,25 @@ class SyncConnection:
     def _read(self, deadline: Deadline) -> int:
         if self._pending is None or not self._pending():
             self._wait(deadline, "reading")  # at first, because nothing has come by then nearly always
-        return self._repeat(partial(self._socket.recv_into, self._buffer, READ), deadline, "reading")
+        return self._repeat(deadline, "reading", self._socket.recv_into, self._buffer)
 
-    def _repeat(self, step: Callable[[], T], deadline: Deadline, name: str, *, writing: bool = False) -> T:
+    def _repeat(self, deadline: Deadline, doing: str, step: Callable[[*Ts], T], *arguments: *Ts) -> T:
         """What a step of the socket brings when the socket lets it; TLS may wait for the other direction."""
         while True:
             try:
-                return step()
+                return step(*arguments)
             except SSLWantReadError:
-                direction = False
+                writing = False
             except SSLWantWriteError:
-                direction = True
+                writing = True
             except BlockingIOError:
-                direction = writing
-            self._wait(deadline, name, writing=direction)
+                writing = doing == "writing"
+            self._wait(deadline, doing, writing=writing)
 
-    def _wait(self, deadline: Deadline, name: str, *, writing: bool = False) -> None:
+    def _wait(self, deadline: Deadline, doing: str, *, writing: bool = False) -> None:
         """Until the socket can go on. At the deadline, what has come already is still taken."""
         if not self._ready(deadline.remaining(), writing):
-            raise ExchangeError("timeout", f"the deadline passed while {name}")
+            raise ExchangeError("timeout", f"the deadline passed while {doing}")
 
     def close(self) -> None:
         """Close it at once."""
