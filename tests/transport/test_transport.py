@@ -67,15 +67,22 @@ def awaited() -> _async.AsyncConnection:
     return _async.AsyncConnection(PoolGeneration(), memoryview(bytearray(64)))
 
 
+class Returning:
+    """A connection without a socket, whose response is whole."""
+
+    def __init__(self) -> None:
+        self.http = received(WHOLE)
+        self.closed = False
+
+    def has_come(self) -> bool:
+        return False
+
+    def close(self) -> None:
+        self.closed = True
+
+
 @pytest.mark.parametrize("closed", ["before", "between"])
 def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) -> None:
-    class Returning:
-        closed = False
-        http = received(WHOLE)
-
-        def close(self) -> None:
-            self.closed = True
-
     class Late(deque[Any]):
         """What another thread finds, which closes the pool at this instant."""
 
@@ -91,6 +98,32 @@ def test_a_connection_that_comes_back_to_a_closed_pool_is_closed(closed: str) ->
     connection = Returning()
     idle.release(connection)
     assert connection.closed
+    assert idle.acquire() is None
+
+
+def test_connections_that_may_serve_no_more_are_closed_when_another_comes_back() -> None:
+    idle: IdlePool[Any] = IdlePool(_origin.split_url("http://host")[0], None)
+    expired, fresh, last = Returning(), Returning(), Returning()
+    for connection in (expired, fresh):
+        idle.release(connection)
+    expired.http.must_close = True
+    idle.release(last)
+    assert (expired.closed, fresh.closed, last.closed) == (True, False, False)
+    assert [idle.acquire(), idle.acquire(), idle.acquire()] == [last, fresh, None]
+
+
+def test_two_threads_may_let_go_of_the_same_expired_connection() -> None:
+    class Racing(deque[Any]):
+        """Another thread takes all of them between two steps of this one."""
+
+        def popleft(self) -> Any:
+            self.clear()
+            return super().popleft()
+
+    idle: IdlePool[Any] = IdlePool(_origin.split_url("http://host")[0], None)
+    idle._kept = Racing([Returning()])
+    idle._kept[0].http.must_close = True
+    idle.release(Returning())
     assert idle.acquire() is None
 
 
