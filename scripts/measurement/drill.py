@@ -6,6 +6,7 @@ Each event must arrive once; after kill -9 every event whose put() had returned 
 from __future__ import annotations
 
 import argparse
+import gc
 import random
 import statistics
 import subprocess
@@ -125,9 +126,13 @@ def quantiles(took: list[float]) -> str:
 
 
 def outage(seconds: float) -> Iterator[Row]:
-    """The API answers 503 for so long, while a page puts nearly as many events as the queue holds; then it is back."""
+    """The API answers 503 for so long, while a page puts nearly as many events as the queue holds; then it is back.
+
+    Without the garbage collector, as timeit measures: it takes 0.1 ms of whichever call happens to make an object next.
+    """
     took: list[float] = []
     idle: list[float] = []
+    gc.disable()
     with apart() as url, reporting(url) as client:
         reporter = client.reporter()
         fail(url, status=503, times=10**9)
@@ -137,6 +142,7 @@ def outage(seconds: float) -> Iterator[Row]:
             put_each(reporter, event, seconds / 18_000, took)
             idle.append(timed(partial(str, event.uuid))[0])  # what this machine makes of next to nothing
             time.sleep(seconds / 18_000)
+        gc.enable()
         fail(url, times=0)
         began = time.monotonic()
         while reporter.stats.queued and time.monotonic() - began < 60:
