@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import logging
 import os
@@ -299,6 +300,14 @@ def test_a_spool_that_others_may_read_is_tightened_with_its_log(url: str, path: 
     spool.release()
 
 
+def test_a_spool_is_made_so_that_nobody_else_may_ever_read_it(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "chmod", lambda *_: pytest.fail("it was open to others until now"))
+    spool = Spool(str(path))
+    spool.write([b"{}"])
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    spool.release()
+
+
 def test_a_spool_is_known_as_ours_from_its_first_byte_on(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whatever a process has written when it is killed, the next one does not take it for another's file."""
     spool = Spool(str(path))
@@ -500,6 +509,24 @@ def test_the_gate_lets_one_through_at_a_time(path: Path, monkeypatch: pytest.Mon
     assert spool.errors == {"busy": 1}
 
 
+def test_a_spool_is_set_aside_behind_its_own_gate(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = stores.Store(str(path))
+    store.connection()
+    gates: list[str] = []
+    monkeypatch.setattr(stores, "gate", lambda path: gates.append(path) or contextlib.nullcontext())
+    assert store.set_aside() is not None
+    assert gates == [str(path)]
+
+
+def test_what_uses_sqlite_takes_the_same_locks_until_they_are_patched(monkeypatch: pytest.MonkeyPatch) -> None:
+    locks = stores._Locks()
+    before = locks.current()
+    assert locks.current() == before
+    assert len(set(before)) == 2
+    monkeypatch.setattr(threading, "Lock", threading.RLock)
+    assert not set(locks.current()) & set(before)
+
+
 def test_a_lease_ends_with_its_holder() -> None:
     with tempfile.TemporaryDirectory() as folder:
         path = f"{folder}/spool"
@@ -580,8 +607,12 @@ def test_the_log_is_written_back_when_it_is_long(path: Path, monkeypatch: pytest
     spool.maintain()
     assert path.stat().st_size == before
     monkeypatch.setattr(stores, "WAL_LIMIT", 0)
+    patience: list[float] = []
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *to, **how: patience.append(how["timeout"]) or connect(*to, **how))
     spool.maintain()
     assert path.stat().st_size > before
+    assert patience == [stores.BUSY_TIMEOUT]
     spool.release()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Iterator
 from typing import Any
+from uuid import UUID
 
 import httpx
 import pytest
@@ -13,6 +15,7 @@ from hypothesis import given, strategies as st
 from sandboxing import AUTH, EXAMPLES, HEADERS, MATCHED, OPERATION, ask_app, root
 
 from moengage_personalize import sandbox
+from moengage_personalize.sandbox import _answer, _experiences
 
 PUBLISHED = {
     name: example["value"]
@@ -52,11 +55,33 @@ def test_wrong_credentials_get_the_published_401(sandbox_url: str, auth: Any) ->
 
 
 @pytest.mark.parametrize(
-    "authorization", ["", "Basic", "Basic !!!", "Basic /w==", "Bearer U0FOREJPWDpzYW5kYm94LWtleQ=="]
+    "authorization",
+    [
+        "",
+        "Basic",
+        "Basic !!!",
+        "Basic /w==",
+        "Bearer U0FOREJPWDpzYW5kYm94LWtleQ==",
+        "Basic U0FOREJPWDpzYW5kYm94LWtleQ==!",
+    ],
 )
 def test_an_authorization_that_is_none_gets_a_401(sandbox_url: str, authorization: str) -> None:
     headers = HEADERS | {"Authorization": authorization}
     assert httpx.post(f"{sandbox_url}/experiences/fetch", json={}, headers=headers).status_code == 401
+
+
+def test_a_key_may_hold_a_colon() -> None:
+    world = _answer.World((), "WS", "key:with:colons")
+    token = base64.b64encode(b"WS:key:with:colons").decode()
+    headers = {"authorization": f"Basic {token}", "moe-appkey": "WS"}
+    _answer.check(world, headers, _answer.Usage(limit=1, used=1, reset=0))
+    with pytest.raises(_answer.Refusal) as refused:
+        _answer.check(world, headers, _answer.Usage(limit=1, used=2, reset=0))
+    assert refused.value.status == 429
+    assert refused.value.body == {
+        "title": "Too Many Requests",
+        "description": "The rate limit of the workspace is used up until the reset.",
+    }
 
 
 @pytest.mark.parametrize("headers", [{}, {"MOE-APPKEY": "OTHER"}])
@@ -219,6 +244,40 @@ def test_what_utf_8_cannot_hold_is_kept_and_shown(http: httpx.Client) -> None:
     odd = json.dumps(event("6c7b5a0e-8a3e-4f0b-9a55-000000000002", cid="\ud800")).encode()
     assert http.post("/experiences/events", content=odd).status_code == 200
     assert http.get(root(str(http.base_url).rstrip("/")) + "/_sandbox/events").json()["events"]
+
+
+@pytest.mark.parametrize(
+    ("status", "listed"),
+    [
+        (None, ["running", "resting", "ended"]),
+        ("Active", ["running"]),
+        ("Paused,Completed", ["resting", "ended"]),
+        ("Scheduled", []),
+    ],
+)
+def test_metadata_lists_what_has_one_of_the_statuses(status: str | None, listed: list[str]) -> None:
+    found = {"running": "Active", "resting": "Paused", "ended": "Completed"}
+    experiences = tuple(_experiences.Experience(key, key.title(), [], status) for key, status in found.items())
+    answer = _answer.metadata(_answer.World(experiences, "WS", "key"), status)["metadata"]
+    assert answer["count"] == len(listed)
+    assert [one["experience_key"] for one in answer["experiences"]] == listed
+    assert [one["experience_name"] for one in answer["experiences"]] == [key.title() for key in listed]
+    assert [one["status"] for one in answer["experiences"]] == [found[key] for key in listed]
+
+
+def test_each_report_of_events_gets_an_id_of_its_own() -> None:
+    ids = {ask_app(sandbox.app(), [event()], "/v1/experiences/events")[0].json()["req_id"] for _ in range(2)}
+    assert [UUID(one).version for one in ids] == [4, 4]
+
+
+def test_what_the_sandbox_says_itself_is_json_with_its_status() -> None:
+    response = _answer.response({"é": 1}, 418)
+    assert (response.status_code, response.body) == (418, '{"é": 1}'.encode())
+    assert response.headers["content-type"] == "application/json"
+
+
+def test_a_number_may_have_a_fraction(http: httpx.Client) -> None:
+    assert http.post("/experiences/fetch", content=b'{"a": 1.5}').status_code == 200
 
 
 @pytest.mark.parametrize("number", [b"NaN", b"-Infinity", b"1e400"])

@@ -34,7 +34,7 @@ ERROR_KINDS = {
 
 
 class ForeignFileError(Exception):
-    """The file holds something else, or is of another version."""
+    """What stands at the path is no spool of this version."""
 
 
 def error_kind(error: Exception) -> str:
@@ -150,9 +150,9 @@ def check_file(path: str) -> None:
     """
     found = os.stat(path)  # noqa: PTH116 -- a str; and before anything is opened, because a FIFO blocks
     if not stat.S_ISREG(found.st_mode):
-        raise ForeignFileError("expected a regular file, got another kind")
+        raise ForeignFileError
     if found.st_size and _marks(path) != (APPLICATION_ID, VERSION):
-        raise ForeignFileError("expected a spool of this version, got another file")
+        raise ForeignFileError
     for part in PARTS if found.st_mode & 0o077 else ():
         with suppress(FileNotFoundError):
             os.chmod(path + part, 0o600)  # noqa: PTH101 -- a str
@@ -174,7 +174,7 @@ def _marks(path: str) -> tuple[int, int]:
             header = file.read(HEADER_SIZE)
         if not header.startswith(HEADER_MAGIC):
             return 0, 0
-        return int.from_bytes(header[68:72], "big"), int.from_bytes(header[60:64], "big")
+        return int.from_bytes(header[68:72]), int.from_bytes(header[60:64])
 
 
 def _prepare(connection: sqlite3.Connection) -> None:

@@ -56,7 +56,6 @@ class Refusal(Exception):
     """The API refuses a request: with this status, and this body as it words it."""
 
     def __init__(self, status: int, title: str, description: str, **more: str) -> None:
-        super().__init__(status, title)
         self.status = status
         self.body = {"title": title, "description": description, **more}
 
