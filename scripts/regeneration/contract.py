@@ -1,4 +1,4 @@
-"""Holds a document against what the wrapper knows by heart: the table in wrapper/moengage_personalize/_contract.py.
+"""Holds a document against what the wrapper knows by heart: the table in facts.py.
 
 The places of that table are JSONPaths into the document as a caller meets it: references are followed, and every
 operation has the servers, the security and the parameters that hold for it, whether they stand in it or above it.
@@ -8,27 +8,36 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Iterable, Iterator
-from typing import Any, Protocol
+from typing import Any, Literal
 
 import jsonpath
+from attrs import frozen
 
 from . import Object, is_list, is_object
 from .references import linked
 
+Rule = Literal["equals", "includes", "admits", "if listed", "names"]
 METHODS = ("get", "put", "post", "delete", "options", "head", "patch", "trace")
 
 
-class Fact(Protocol):
-    """One row of the table, as the wrapper has it."""
+@frozen
+class Fact:
+    """One row.
 
-    @property
-    def constant(self) -> str: ...
-    @property
-    def place(self) -> str: ...
-    @property
-    def rule(self) -> str: ...
-    @property
-    def value(self) -> Any: ...
+    `place` is a JSONPath into the document with references followed, in which each operation has the servers, the
+    security and the parameters that hold for it. `rule` says how what is there has to be to `value`:
+
+        equals      everything there is the value
+        includes    the value is among it, in any case
+        admits      it is a list with every one of the values, or there is none
+        if listed   it is a list of exactly the values, or there is none
+        names       it is an object with every one of the names
+    """
+
+    constant: str
+    place: str
+    rule: Rule
+    value: Any
 
 
 def as_met(document: Object) -> Object:

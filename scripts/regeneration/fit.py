@@ -1,4 +1,4 @@
-"""Whether the wrapper fits what has been generated: its types by mypy, and what it knows by heart by its contract.
+"""Whether the wrapper fits what has been generated: its types by mypy, and the values that it knows by facts.py.
 
 Both look at the package before it is moved into its place, and at the wrapper of this project, whatever else is
 installed. Where a tool itself fails, nothing is known of the fit, and the step has failed.
@@ -11,36 +11,24 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
-
-from attrs import frozen
 
 from . import Object, Project, StepFailed, contract, step
 
 STEP = "fit"
-# Prints the contract as JSON, or why the wrapper cannot be imported over this package: a name that is gone, mostly.
+# Prints the table as JSON, or why the wrapper cannot be imported over this package: a name that is gone, mostly.
 FACTS = """
 import json, sys
 try:
-    from moengage_personalize import _contract
+    import moengage_personalize
+    from regeneration.facts import FACTS
 except (ImportError, AttributeError) as error:
     if "moengage_personalize_api" not in f"{getattr(error, 'name', None)} {error}":
         raise
     print(json.dumps({"import": f"{type(error).__name__}: {error}"}))
 else:
-    rows = [[fact.constant, fact.place, fact.rule, fact.value] for fact in _contract.FACTS]
-    print(json.dumps({"file": _contract.__file__, "rows": rows}))
+    rows = [[fact.constant, fact.place, fact.rule, fact.value] for fact in FACTS]
+    print(json.dumps({"file": moengage_personalize.__file__, "rows": rows}))
 """
-
-
-@frozen
-class Row:
-    """One row of the wrapper's contract, as it comes from a process of its own."""
-
-    constant: str
-    place: str
-    rule: str
-    value: Any
 
 
 def misfits(project: Project, package: Path, document: Object, folder: Path) -> list[str]:
@@ -63,8 +51,8 @@ def type_errors(project: Project, package: Path, cache: Path) -> list[str]:
     return errors
 
 
-def known_by_heart(project: Project, package: Path) -> list[Row] | str:
-    """The wrapper's contract, or why it cannot be read over this package."""
+def known_by_heart(project: Project, package: Path) -> list[contract.Fact] | str:
+    """The facts that the wrapper relies on, or why it cannot be imported over this package."""
     said = _run(project, package, ["-P", "-c", FACTS])
     if said.returncode:
         words = said.stderr.strip()
@@ -74,12 +62,12 @@ def known_by_heart(project: Project, package: Path) -> list[Row] | str:
         return f"the wrapper cannot be imported over this package, and its contract not be read: {told['import']}"
     if not Path(told["file"]).is_relative_to(project.wrapper):
         raise StepFailed(STEP, f"expected the wrapper of {project.wrapper}, got {told['file']}")
-    return [Row(*row) for row in told["rows"]]
+    return [contract.Fact(*row) for row in told["rows"]]
 
 
 def _run(project: Project, package: Path, arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """Run Python with this package and this wrapper before whatever is installed."""
-    first = os.pathsep.join([str(package.parent), str(project.wrapper)])
+    first = os.pathsep.join(map(str, (package.parent, project.wrapper, Path(__file__).resolve().parents[1])))
     environment = {**os.environ, "MYPYPATH": first, "PYTHONPATH": first, "PYTHONDONTWRITEBYTECODE": "1"}
     return subprocess.run(
         [sys.executable, *arguments],

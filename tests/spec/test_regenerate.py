@@ -640,12 +640,12 @@ def test_a_misfit_is_not_remembered_and_the_copy_s_own_wrapper_is_looked_at(wrap
 
 
 @pytest.mark.slow
-def test_a_contract_that_contradicts_the_vendored_document_is_told(wrapper: Path, regenerate: Run) -> None:
-    contract = wrapper / "_contract.py"
-    contract.write_text(contract.read_text("utf-8").replace('"includes", "basic"', '"includes", "digest"'), "utf-8")
+def test_a_constant_that_contradicts_the_vendored_document_is_told(wrapper: Path, regenerate: Run) -> None:
+    settings = wrapper / "_settings.py"
+    settings.write_text(settings.read_text("utf-8").replace('"https://sdk-{dc}.', '"https://api-{dc}.'), "utf-8")
     done = regenerate()
     assert done.returncode == 3
-    assert done.stdout.count("Credentials: expected 'digest' at $.paths") == 3
+    assert done.stdout.count("SERVER: expected 'https://api-{dc}.moengage.com/v1' at $.paths") == 3
 
 
 def test_a_mypy_that_is_missing_or_dies_is_a_failed_step(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -660,8 +660,8 @@ def test_a_mypy_that_is_missing_or_dies_is_a_failed_step(tree: Path, monkeypatch
 
 @pytest.mark.slow
 def test_a_wrapper_that_cannot_be_read_for_another_reason_is_a_failed_step(wrapper: Path, regenerate: Run) -> None:
-    contract = wrapper / "_contract.py"
-    contract.write_text("import no_such_module  # type: ignore\nFACTS = ()\n", "utf-8")
+    with (wrapper / "events.py").open("a", encoding="utf-8") as events:
+        events.write("import no_such_module  # type: ignore\n")
     done = regenerate()
     assert done.returncode == 1
     assert "failed at fit: expected the wrapper's contract, got status 1\n" in done.stderr

@@ -34,7 +34,6 @@ from regenerating import (
     vendored,
 )
 
-from moengage_personalize._contract import FACTS, Fact
 from regeneration import (
     Project,
     StepFailed,
@@ -49,6 +48,8 @@ from regeneration import (
     source,
     step,
 )
+from regeneration.contract import Fact
+from regeneration.facts import FACTS
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.text(max_size=4),

@@ -1,48 +1,23 @@
-"""What this package knows by heart about the API's document, in one table.
+"""What the wrapper knows by heart about the API's document, in one table.
 
 Types are held against the generated client by mypy; a number, a name or a spelling is not. So every one that the
-package, its events or its sandbox rely on stands in a row here: the constant, the place in the document and the value.
-`scripts/regenerate` holds each row against the document that it generates from, and the tests do; nothing that runs in
-a service imports this module.
+wrapper, its events or its sandbox rely on stands in a row here: the constant, the place in the document and the value.
+Imported in a process of its own, over the package that was just generated (fit.py), and by the tests.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Literal
-
-from attrs import frozen
 
 # Where the constants stand; the only lines to change when one moves.
-from ._generated import DAYS
-from ._operations import STATUSES
-from ._reporting import MAX_ELEMENTS
-from ._settings import SERVER, DataCenter
-from ._split import KEYS_PER_REQUEST
-from .events import CLICKED, OFFSET, PLATFORMS, REQUIRED, SHOWN
+from moengage_personalize._generated import DAYS
+from moengage_personalize._operations import STATUSES
+from moengage_personalize._reporting import MAX_ELEMENTS
+from moengage_personalize._settings import SERVER, DataCenter
+from moengage_personalize._split import KEYS_PER_REQUEST
+from moengage_personalize.events import CLICKED, OFFSET, PLATFORMS, REQUIRED, SHOWN
 
-Rule = Literal["equals", "includes", "admits", "if listed", "names"]
-
-
-@frozen
-class Fact:
-    """One row.
-
-    `place` is a JSONPath into the document with references followed, in which each operation has the servers, the
-    security and the parameters that hold for it. `rule` says how what is there has to be to `value`:
-
-        equals      everything there is the value
-        includes    the value is among it, in any case
-        admits      it is a list with every one of the values, or there is none
-        if listed   it is a list of exactly the values, or there is none
-        names       it is an object with every one of the names
-    """
-
-    constant: str
-    place: str
-    rule: Rule
-    value: Any
-
+from .contract import Fact
 
 OPERATIONS = (("/experiences/fetch", "post"), ("/experiences/metadata", "get"), ("/experiences/events", "post"))
 JSON = "content['application/json'].schema"
