@@ -334,7 +334,7 @@ def test_a_fetch_is_split_in_the_order_of_its_keys() -> None:
     keys = [f"k{n}" for n in range(51)]
     parts = make_plan(keys).parts
     assert [json.loads(part.request.body)["experience_key"] for part in parts] == [keys[:25], keys[25:50], keys[50:]]
-    assert [part.keys for part in parts] == [*map(frozenset, (keys[:25], keys[25:50], keys[50:]))]
+    assert [part.keys for part in parts] == [*map(tuple, (keys[:25], keys[25:50], keys[50:]))]
     assert [len(make_plan(keys[:count]).parts) for count in (1, 25, 26)] == [1, 1, 2]
 
 

@@ -7,7 +7,7 @@ experience that is malformed is absent, and `reason` says so.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Literal, NotRequired, Protocol, TypedDict, TypeGuard, TypeVar, overload
 
@@ -206,13 +206,13 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
         raw: Mapping[str, Any],
         read: Callable[[str, Any], Experience],
         *,
-        requested: frozenset[str] | None,
-        failed: frozenset[str] | None = frozenset(),
+        requested: Collection[str] | None,
+        failed: Collection[str] | None = (),
         error: PersonalizeError | None = None,
         limit: Limit = no_limit,
         customer_id: str | None = None,
     ) -> None:
-        """`requested` and `failed` are sets of keys, None for all there are; `read` raises MalformedResponse."""
+        """`requested` and `failed` are keys, None for all there are; `read` raises MalformedResponse."""
         self._raw = raw
         self._read = read
         self._requested = requested

@@ -1,9 +1,9 @@
-"""The only importer of the generated client: requests are built by it, answers are read by the names that it knows.
+"""The only importer of the generated client, whose own are the paths, headers and names of what is sent and read.
 
-A request takes its method, path, headers and body from the generated function and models. An answer is read by the JSON
-names of the models, but not through them: there, one unknown enum value or one null would lose the whole answer, and
-what a gateway sends in place of JSON would be an error of another library. The names are those that `to_dict` writes,
-so that a document which renames a field renames it here, too.
+A request takes its method, path and headers from the generated function, and events are built by their models. A fetch
+is written and read by the JSON names of the models, but not through them: as objects they cost more than all else that
+a fetch does, and one unknown enum value or one null would lose a whole answer. The names are those that `to_dict`
+writes, so that a document which renames a field renames it here, too.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
 from moengage_personalize_api.models.event_action_action import check_event_action_action
-from moengage_personalize_api.models.time_of_the_day import check_time_of_the_day
 from moengage_personalize_api.types import UNSET
 from msgspec import Struct
 
@@ -68,17 +67,15 @@ _CLICK = api.EventAction(
     b_id="the element",
 ).to_dict()
 ELEMENT = next(name for name, value in _CLICK.items() if value == "the element")
-# What a fetch request is made of itself, and no in-session attribute may be named like.
-FETCH_FIELDS = frozenset(
-    api.FetchExperienceRequest(
-        identifiers=api.Identifiers(),
-        experience_key=[],
-        day_of_the_week=DAYS[0],
-        time_of_the_day="00",
-        user_ip_address="",
-        user_agent="",
-    ).to_dict()
-)
+CUSTOMER_ID = json_name(api.Identifiers(customer_id=""))
+USER_IDENTIFIERS = json_name(api.Identifiers(user_identifiers=""))
+IDENTIFIERS = json_name(api.FetchExperienceRequest(identifiers=api.Identifiers()))
+DAY = json_name(api.FetchExperienceRequest(day_of_the_week=DAYS[0]))
+HOUR = json_name(api.FetchExperienceRequest(time_of_the_day="00"))
+IP_ADDRESS = json_name(api.FetchExperienceRequest(user_ip_address=""))
+USER_AGENT = json_name(api.FetchExperienceRequest(user_agent=""))
+FETCH_FIELDS = frozenset({IDENTIFIERS, EXPERIENCE_KEY, DAY, HOUR, IP_ADDRESS, USER_AGENT})
+"""What a fetch request is made of itself, and no in-session attribute may be named like."""
 
 
 class Endpoint(Struct, frozen=True):
@@ -137,22 +134,20 @@ def fetch_fields(
     attributes: Mapping[str, Any],
 ) -> dict[str, Any]:
     """What the body of each request of a fetch has, but for its keys; `at` is in UTC, and all values are JSON."""
-    request = api.FetchExperienceRequest(
-        user_ip_address=UNSET if ip_address is None else ip_address,
-        user_agent=UNSET if user_agent is None else user_agent,
-    )
-    if customer_id is not None or user_identifiers is not None:
-        request.identifiers = api.Identifiers(customer_id=UNSET if customer_id is None else customer_id)
-        if isinstance(user_identifiers, str):
-            request.identifiers.user_identifiers = user_identifiers
-        elif user_identifiers is not None:
-            request.identifiers.user_identifiers = api.UserIdentifiers.from_dict(user_identifiers)
+    identifiers: dict[str, Any] = {}
+    if customer_id is not None:
+        identifiers[CUSTOMER_ID] = customer_id
+    if user_identifiers is not None:
+        identifiers[USER_IDENTIFIERS] = user_identifiers
+    fields: dict[str, Any] = {IDENTIFIERS: identifiers} if identifiers else {}
     if at is not None:
-        request.day_of_the_week = DAYS[at.weekday()]
-        request.time_of_the_day = check_time_of_the_day(f"{at.hour:02d}")
-    if attributes:
-        request.additional_properties.update(attributes)
-    return request.to_dict()
+        fields[DAY], fields[HOUR] = DAYS[at.weekday()], f"{at.hour:02d}"
+    if ip_address is not None:
+        fields[IP_ADDRESS] = ip_address
+    if user_agent is not None:
+        fields[USER_AGENT] = user_agent
+    fields.update(attributes)
+    return fields
 
 
 def fetch_body(fields: Mapping[str, Any], keys: Sequence[str] | None) -> bytes:

@@ -28,19 +28,15 @@ KEYS_PER_REQUEST = 25
 class SubRequest(Struct, frozen=True):
     """One request and the keys it asks for, None for all."""
 
-    keys: frozenset[str] | None
+    keys: tuple[str, ...] | None
     request: Request
 
 
 class FetchPlan(Struct, frozen=True):
-    """The requests of one fetch."""
+    """What is asked, and the requests that ask for it."""
 
-    requested: frozenset[str] | None
+    fetch: FetchRequest
     parts: tuple[SubRequest, ...]
-    customer_id: str | None
-
-    def __repr__(self) -> str:
-        return f"FetchPlan({self.parts!r})"
 
 
 class PartialResult(Struct, frozen=True):
@@ -54,12 +50,9 @@ class PartialResult(Struct, frozen=True):
 def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
     """Split a fetch into requests of at most 25 keys; raise InvalidRequestError for a text that cannot be sent."""
     keys, session = fetch.keys, fetch.in_session
-    chunks: list[tuple[str, ...] | None] = [None]  # one request without any key, for all there are
-    if keys is not None:
-        chunks = [keys]
-        if len(keys) > KEYS_PER_REQUEST or not keys:  # and none at all for no key
-            starts = range(0, len(keys), KEYS_PER_REQUEST)
-            chunks = [keys[start : start + KEYS_PER_REQUEST] for start in starts]
+    chunks: tuple[tuple[str, ...] | None, ...] = (keys,)  # one request without any key, for all there are
+    if keys is not None and not 0 < len(keys) <= KEYS_PER_REQUEST:  # and none at all for no key
+        chunks = tuple(keys[start : start + KEYS_PER_REQUEST] for start in range(0, len(keys), KEYS_PER_REQUEST))
     fields = _generated.fetch_fields(
         fetch.customer_id,
         fetch.user_identifiers,
@@ -68,12 +61,8 @@ def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
         session.user_agent,
         session.attributes,
     )
-    parts: list[SubRequest] = []
-    for chunk in chunks:
-        body = _generated.fetch_body(fields, chunk)
-        request = Request(endpoint.method, endpoint.url, endpoint.headers, body)
-        parts.append(SubRequest(None if chunk is None else frozenset(chunk), request))
-    return FetchPlan(None if keys is None else frozenset(keys), tuple(parts), fetch.customer_id)
+    parts = [SubRequest(chunk, endpoint.request(_generated.fetch_body(fields, chunk))) for chunk in chunks]
+    return FetchPlan(fetch, tuple(parts))
 
 
 def read_part(response: Response, *, strict: bool) -> PartialResult:
@@ -90,24 +79,22 @@ def merge_results(plan: FetchPlan, outcomes: Sequence[PartialResult | Personaliz
     errors: list[PersonalizeError] = []
     limits: list[Limit] = []
     for part, outcome in zip(plan.parts, outcomes, strict=True):
-        if isinstance(outcome, PersonalizeError):
-            errors.append(outcome)
-            failed = None if failed is None or part.keys is None else failed | part.keys
-            limits.append(partial(getattr, outcome, "rate_limit", None))
-        else:
+        if isinstance(outcome, PartialResult):
             found = outcome.experiences
-            if part.keys is not None and not found.keys() <= part.keys:
-                found = {key: one for key, one in found.items() if key in part.keys}
-            raw.update(found)
+            raw |= found if part.keys is None else {key: found[key] for key in part.keys if key in found}
             limits.append(outcome.limit)
+        else:
+            errors.append(outcome)
+            failed = None if failed is None or part.keys is None else failed.union(part.keys)
+            limits.append(partial(getattr, outcome, "rate_limit", None))
     return Experiences(
         raw,
         _generated.decode,
-        requested=plan.requested,
-        failed=None if failed is None else frozenset(failed),
+        requested=plan.fetch.keys,
+        failed=failed,
         error=errors[0] if errors else None,
         limit=partial(_least_left, limits),
-        customer_id=plan.customer_id,
+        customer_id=plan.fetch.customer_id,
     )
 
 
