@@ -226,7 +226,7 @@ def test_what_is_null_missing_or_new_breaks_nothing(raw: Any, values: Any, conte
     ],
 )
 def test_an_experience_that_is_none_is_malformed(raw: Any) -> None:
-    with pytest.raises(MalformedResponse, match="expected an object in an experience, got"):
+    with pytest.raises(MalformedResponse, match="expected an experience, got JSON of another shape"):
         _generated.decode("key", came(raw))
 
 

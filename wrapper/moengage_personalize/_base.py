@@ -69,6 +69,7 @@ class BaseClient(ABC, Generic[T]):
         self._observer = Observer(observe, self._fetch_policy)
         self._transport = self._make_transport(http_client)
         self._strict = strict
+        self._read_part = partial(read_part, strict=strict)
         self._logged: dict[str, float] = {}
         self._closed = False
 
@@ -154,11 +155,7 @@ class BaseClient(ABC, Generic[T]):
         if record is not None:
             record.keys = fetch.keys
         plan = plan_fetch(self._endpoints.fetch, fetch)
-        read = partial(read_part, strict=self._strict)
-        calls: list[Flow[PartialResult]] = []
-        for part in plan.parts:
-            calls.append(begin(part.request, read, record))
-        return plan, calls
+        return plan, [begin(part.request, self._read_part, record) for part in plan.parts]
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
         """What makes the calls of one operation out of requests; the deadline that they share runs from here."""

@@ -54,7 +54,7 @@ class Experience(Fields):
     __slots__ = ("_context", "_key", "_wrong_type")
 
     def __init__(self, key: str, variables: Mapping[str, tuple[Any, Any]], context: Mapping[str, Any]) -> None:
-        super().__init__({name: read for name, given in variables.items() if (read := _value(*given)) is not None})
+        self._fields = {name: read for name, given in variables.items() if (read := _value(*given)) is not None}
         self._key = key
         self._context = ExperienceContext(context)
         self._wrong_type: WrongType | None = None

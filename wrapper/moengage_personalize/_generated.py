@@ -13,6 +13,7 @@ from datetime import datetime
 from typing import Any, cast
 
 import httpx
+import msgspec
 from moengage_personalize_api import AuthenticatedClient, models as api
 from moengage_personalize_api.api.events import report_experience_events
 from moengage_personalize_api.api.experiences import fetch_experience, get_metadata
@@ -46,6 +47,16 @@ PAYLOAD = json_name(api.Experience(payload=api.Payload()))
 CONTEXT = json_name(api.Experience(experience_context=api.ExperienceContext()))
 VALUE, DATA_TYPE = json_name(api.Variable(value="")), json_name(api.Variable(data_type=""))
 _read_members = _json.reader_of_members(EXPERIENCES)
+# One experience as msgspec reads it: null counts as missing, what else there is is left out.
+_Variable: Any = msgspec.defstruct(
+    "Variable", [("value", Any, None), ("data_type", Any, None)], rename={"value": VALUE, "data_type": DATA_TYPE}
+)
+_Experience: Any = msgspec.defstruct(
+    "Experience",
+    [("payload", dict[str, _Variable | None] | None, None), ("context", dict[str, Any] | None, None)],
+    rename={"payload": PAYLOAD, "context": CONTEXT},
+)
+_decode_experience = msgspec.json.Decoder(_Experience).decode
 METADATA = json_name(api.MetadataResponse(metadata=api.Metadata()))
 METADATA_EXPERIENCES = json_name(api.Metadata(experiences=[]))
 METADATA_KEY = json_name(api.ExperienceMetadata(experience_key=""))
@@ -266,14 +277,20 @@ def _json_parts(raw: object) -> object:
 def decode(key: str, raw: object) -> Experience:
     """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
     if _json.is_unread(raw):
-        raw = _read_one(bytes(raw))
-    if not _json.is_object(raw):
-        raise _malformed(raw)
-    variables: dict[str, tuple[Any, Any]] = {}
-    for name, given in _object(raw.get(PAYLOAD)).items():
-        variable = _object(given)
-        variables[name] = (variable.get(VALUE), variable.get(DATA_TYPE))
-    return Experience(key, variables, _object(raw.get(CONTEXT)))
+        try:
+            return _experience(key, _decode_experience(raw))
+        except (msgspec.MsgspecError, RecursionError):
+            raw = _read_one(bytes(raw))  # where a part is not JSON, only that part is lost
+    try:
+        return _experience(key, msgspec.convert(raw, _Experience))
+    except msgspec.ValidationError:
+        raise MalformedResponse("expected an experience, got JSON of another shape", status=200) from None
+
+
+def _experience(key: str, one: Any) -> Experience:
+    variables = one.payload or {}
+    pairs = {name: (given.value, given.data_type) for name, given in variables.items() if given is not None}
+    return Experience(key, pairs, one.context or {})
 
 
 def _read_one(text: bytes) -> object:
@@ -282,19 +299,6 @@ def _read_one(text: bytes) -> object:
     except ValueError as error:
         raise MalformedResponse(f"expected JSON in an experience, got {error}", status=200) from error
     return raw if is_json else _json_parts(raw)
-
-
-def _object(raw: object) -> dict[str, Any]:
-    """An object of an experience; an empty one for null, or where there is none."""
-    if raw is None:
-        return {}
-    if not _json.is_object(raw):
-        raise _malformed(raw)
-    return raw
-
-
-def _malformed(raw: object) -> MalformedResponse:
-    return MalformedResponse(f"expected an object in an experience, got {type(raw).__name__}", status=200)
 
 
 def _error_body(body: bytes) -> ErrorBody:
