@@ -169,8 +169,8 @@ def test_informational_answers_without_end_are_too_many() -> None:
 
 
 def test_the_headers_of_an_informational_answer_are_not_those_of_the_answer() -> None:
-    answer = received(EARLY + with_length(b"{}", 200, b"X-Y: a", b"x-y: b")).response()
-    assert answer == Response(200, {"x-y": "a, b", "content-length": "2"}, b"{}")
+    answer = received(EARLY + with_length(b"{}", 200, b"X-Y: a", b"x-y: b", b"At: 12:30:00")).response()
+    assert answer == Response(200, {"x-y": "a, b", "at": "12:30:00", "content-length": "2"}, b"{}")
 
 
 def test_the_end_of_a_connection_tells_whether_it_lay_idle() -> None:

@@ -66,8 +66,8 @@ class AsyncConnection(asyncio.BufferedProtocol):
 
     def _watch(self) -> None:
         """Have the deadline kept, by an alarm that is left as it is for the next exchange: most end long before."""
-        left = self._deadline.left("reading")
         if self._alarm is None or self._deadline.at < self._alarm_at:
+            left = self._deadline.left("reading")
             self._silence()
             self._alarm_at = self._deadline.at
             self._alarm = self._loop.call_later(left, self._ring)

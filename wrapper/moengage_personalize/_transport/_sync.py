@@ -64,9 +64,8 @@ class SyncConnection:
         """Write a request."""
         self.http.start_request(tunnel=tunnel)
         try:
-            while request:
+            while request := request[self._repeat(deadline, "writing", self._socket.send, request) :]:
                 deadline.left("writing")  # a reader that takes a little all the time would outlive it
-                request = request[self._repeat(deadline, "writing", self._socket.send, request) :]
         except OSError as error:
             _check_is_io(error)
             self.http.must_close = True  # the server may have answered before it closed
