@@ -57,7 +57,11 @@ def measured(server: Server, times: int) -> Figures:
 
 
 def _run(*arguments: str) -> str:
-    environment = os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
+    # As in a service: with bytecode, which pip makes of what it installs, and without certificates of its own, which
+    # would be read when a client is made; the others are read at its first call.
+    unwanted = {"PYTHONDONTWRITEBYTECODE", "SSL_CERT_FILE"}
+    environment = {name: value for name, value in os.environ.items() if name not in unwanted}
+    environment["PYTHONPATH"] = str(Path(__file__).resolve().parents[1])
     command = [sys.executable, *arguments]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
     if done.returncode:

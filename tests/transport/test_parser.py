@@ -488,7 +488,8 @@ def test_a_refusal_is_not_lost_to_its_framing_and_an_answer_is(cut: bytes) -> No
             any(map(connection.receive_data, (b"HTTP/1.1 %d Any\r\nRetry-After: 7\r\n" % status, cut, b"")))
         assert not connection.reusable
         if status == 429:
-            assert connection.response(caught.value).headers["retry-after"] == "7"
+            refusal = connection.response(caught.value)
+            assert (refusal.headers["retry-after"], refusal.body) == ("7", b"")
             continue
         with pytest.raises(type(caught.value)):
             connection.response(caught.value)
