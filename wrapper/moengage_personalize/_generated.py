@@ -47,16 +47,6 @@ PAYLOAD = json_name(api.Experience(payload=api.Payload()))
 CONTEXT = json_name(api.Experience(experience_context=api.ExperienceContext()))
 VALUE, DATA_TYPE = json_name(api.Variable(value="")), json_name(api.Variable(data_type=""))
 _read_members = _json.reader_of_members(EXPERIENCES)
-# One experience as msgspec reads it: null counts as missing, what else there is is left out.
-_Variable: Any = msgspec.defstruct(
-    "Variable", [("value", Any, None), ("data_type", Any, None)], rename={"value": VALUE, "data_type": DATA_TYPE}
-)
-_Experience: Any = msgspec.defstruct(
-    "Experience",
-    [("payload", dict[str, _Variable | None] | None, None), ("context", dict[str, Any] | None, None)],
-    rename={"payload": PAYLOAD, "context": CONTEXT},
-)
-_decode_experience = msgspec.json.Decoder(_Experience).decode
 METADATA = json_name(api.MetadataResponse(metadata=api.Metadata()))
 METADATA_EXPERIENCES = json_name(api.Metadata(experiences=[]))
 METADATA_KEY = json_name(api.ExperienceMetadata(experience_key=""))
@@ -87,6 +77,23 @@ IP_ADDRESS = json_name(api.FetchExperienceRequest(user_ip_address=""))
 USER_AGENT = json_name(api.FetchExperienceRequest(user_agent=""))
 FETCH_FIELDS = frozenset({IDENTIFIERS, EXPERIENCE_KEY, DAY, HOUR, IP_ADDRESS, USER_AGENT})
 """What a fetch request is made of itself, and no in-session attribute may be named like."""
+
+
+class Variable(Struct):
+    """One variable of an experience, as an answer has it."""
+
+    value: Any = msgspec.field(default=None, name=VALUE)
+    data_type: Any = msgspec.field(default=None, name=DATA_TYPE)
+
+
+class ServedExperience(Struct):
+    """One experience, as an answer has it; null counts as missing, and what else there is is left out."""
+
+    payload: dict[str, Variable | None] | None = msgspec.field(default=None, name=PAYLOAD)
+    context: dict[str, Any] | None = msgspec.field(default=None, name=CONTEXT)
+
+
+_decode_experience = msgspec.json.Decoder(ServedExperience).decode
 
 
 class Endpoint(Struct, frozen=True):
@@ -282,12 +289,12 @@ def decode(key: str, raw: object) -> Experience:
         except (msgspec.MsgspecError, RecursionError):
             raw = _read_one(bytes(raw))  # where a part is not JSON, only that part is lost
     try:
-        return _experience(key, msgspec.convert(raw, _Experience))
+        return _experience(key, msgspec.convert(raw, ServedExperience))
     except msgspec.ValidationError:
         raise MalformedResponse("expected an experience, got JSON of another shape", status=200) from None
 
 
-def _experience(key: str, one: Any) -> Experience:
+def _experience(key: str, one: ServedExperience) -> Experience:
     variables = one.payload or {}
     pairs = {name: (given.value, given.data_type) for name, given in variables.items() if given is not None}
     return Experience(key, pairs, one.context or {})
