@@ -163,14 +163,7 @@ class BaseClient(ABC, Generic[T]):
         if self._closed:
             raise ConfigurationError(f"expected an open client, got {self!r} after it was closed")
         seconds = self._settings.timeout if timeout is None else check_seconds("timeout", timeout, InvalidRequestError)
-        return partial(
-            retrying_call,
-            policy=policy,
-            timeout=seconds,
-            deadline=started + seconds,
-            now=time.monotonic,
-            jitter=random.random,
-        )
+        return partial(retrying_call, policy, seconds, started + seconds, time.monotonic, random.random)
 
     def _log_error(self, experiences: Experiences) -> Experiences:
         """The result, and a line in the log where it holds an error; a strict client raises what the caller did wrong.
