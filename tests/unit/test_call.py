@@ -336,9 +336,7 @@ def test_a_clock_that_stands_still_lets_no_call_wait_for_ever(first: Response | 
 
 def test_a_transport_must_answer() -> None:
     policy = RetryPolicy(0, None)
-    call = retrying_call(
-        policy, 1, deadline=1, now=lambda: 0.0, jitter=lambda: 0.0, request=REQUEST, read=lambda _: ""
-    )
+    call = retrying_call(policy, 1, deadline=1, now=lambda: 0.0, jitter=lambda: 0.0, request=REQUEST, read=lambda _: "")
     next(call)
     with pytest.raises(TypeError, match="expected a Response or a TransportError for a Request, got None"):
         call.send(None)
