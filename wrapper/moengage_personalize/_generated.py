@@ -9,6 +9,7 @@ writes, so that a document which renames a field renames it here, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 
@@ -288,10 +289,9 @@ def decode(key: str, raw: object) -> Experience:
             return _experience(key, _decode_experience(raw))
         except (msgspec.MsgspecError, RecursionError):
             raw = _read_one(bytes(raw))  # where a part is not JSON, only that part is lost
-    try:
+    with suppress(msgspec.ValidationError, UnicodeEncodeError):  # the second for a lone surrogate instead of an object
         return _experience(key, msgspec.convert(raw, ServedExperience))
-    except msgspec.ValidationError:
-        raise MalformedResponse("expected an experience, got JSON of another shape", status=200) from None
+    raise MalformedResponse("expected an experience, got JSON of another shape", status=200)
 
 
 def _experience(key: str, one: ServedExperience) -> Experience:
