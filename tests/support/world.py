@@ -47,14 +47,14 @@ class World:
         record: Record | None = None,
     ) -> str:
         call = retrying_call(
-            REQUEST,
-            self.read,
-            record,
-            policy=policy or RetryPolicy(max_retries, None),
-            timeout=timeout,
+            policy or RetryPolicy(max_retries, None),
+            timeout,
             deadline=self.time + timeout,
             now=lambda: self.time,
             jitter=lambda: self.jitter,
+            request=REQUEST,
+            read=self.read,
+            record=record,
         )
         try:
             step = next(call)

@@ -289,13 +289,13 @@ def test_a_wait_for_the_reset_is_made_again_if_another_call_has_met_the_limit_me
     with pytest.raises(RateLimited):
         World([limited(30.0)], jitter=0).run(policy=policy)
     call = retrying_call(
-        REQUEST,
-        lambda _: "good",
-        policy=policy,
+        policy,
         timeout=100,
         deadline=START + 100,
-        now=iter([START + 1] * 2 + [START + 32] * 2 + [START + 65] * 3).__next__,
+        now=iter([START + 1, START + 32, START + 65]).__next__,
         jitter=lambda: 0.0,
+        request=REQUEST,
+        read=lambda _: "good",
     )
     assert next(call).seconds == pytest.approx(29.01 + BACKOFF / 2)  # type: ignore[union-attr]
     with pytest.raises(RateLimited):
@@ -307,13 +307,13 @@ def test_a_wait_for_the_reset_is_made_again_if_another_call_has_met_the_limit_me
 def test_no_retry_leaves_before_the_reset_that_another_call_was_told() -> None:
     policy = RetryPolicy(2, None)
     call = retrying_call(
-        REQUEST,
-        lambda _: "good",
-        policy=policy,
+        policy,
         timeout=2,
         deadline=START + 2,
         now=lambda: START,
         jitter=lambda: 0.0,
+        request=REQUEST,
+        read=lambda _: "good",
     )
     next(call)
     call.send(REFUSED)
@@ -336,9 +336,7 @@ def test_a_clock_that_stands_still_lets_no_call_wait_for_ever(first: Response | 
 
 def test_a_transport_must_answer() -> None:
     policy = RetryPolicy(0, None)
-    call = retrying_call(
-        REQUEST, lambda _: "", policy=policy, timeout=1, deadline=1, now=lambda: 0.0, jitter=lambda: 0.0
-    )
+    call = retrying_call(policy, 1, deadline=1, now=lambda: 0.0, jitter=lambda: 0.0, request=REQUEST, read=lambda _: "")
     next(call)
     with pytest.raises(TypeError, match="expected a Response or a TransportError for a Request, got None"):
         call.send(None)
@@ -375,7 +373,7 @@ def test_a_request_of_a_call_differs_from_what_was_given_in_its_timeout_alone() 
     given_request = Request("PUT", "http://host/x", {"a": "b"}, b"body", 99.0)
     policy = RetryPolicy(0, None)
     call = retrying_call(
-        given_request, lambda _: "", policy=policy, timeout=2, deadline=7, now=lambda: 5.5, jitter=lambda: 0.0
+        policy, 2, deadline=7, now=lambda: 5.5, jitter=lambda: 0.0, request=given_request, read=lambda _: ""
     )
     assert next(call) == Request("PUT", "http://host/x", {"a": "b"}, b"body", 1.5)
 

@@ -19,17 +19,13 @@ from moengage_personalize import (
     MalformedResponse,
     PersonalizeClient,
 )
-from moengage_personalize._experiences import reasons_of, watch_types
+from moengage_personalize._experiences import reasons_of, typed_value, watch_types
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
-
-
-def read_value(value: Any, data_type: Any) -> Any:
-    return Experience("k", {"v": (value, data_type)}, {}).get("v")
 
 
 @pytest.mark.parametrize(
@@ -64,33 +60,32 @@ def read_value(value: Any, data_type: Any) -> Any:
     ],
 )
 def test_a_value_is_read_as_its_data_type_says_or_stays_as_it_came(value: Any, data_type: Any, expected: Any) -> None:
-    read = read_value(value, data_type)
+    read = typed_value(value, data_type)
     assert read == expected
     assert type(read) is type(expected)
 
 
 @given(value=JSON, data_type=st.sampled_from(["string", "number", "float", "boolean", "json", "", None]) | st.text())
 def test_no_value_and_no_data_type_ever_raises(value: Any, data_type: Any) -> None:
-    read = read_value(value, data_type)
+    read = typed_value(value, data_type)
     assert read == value or isinstance(value, str)
 
 
 @given(value=st.integers(-(10**15), 10**15) | st.floats(allow_nan=False, allow_infinity=False))
 def test_a_number_that_travels_as_text_comes_back(value: float) -> None:
-    assert read_value(json.dumps(value), "number") == value
+    assert typed_value(json.dumps(value), "number") == value
 
 
 EXPERIENCE = Experience(
     "banner",
     {
-        "Text": ("Hello", "string"),
-        "Count": (3, "number"),
-        "Ratio": ("0.5", "float"),
-        "Whole": (2.0, "number"),
-        "On": (True, "boolean"),
-        "Items": ([1, 2], "json"),
-        "Map": ({"a": 1}, "json"),
-        "Nothing": (None, "string"),
+        "Text": "Hello",
+        "Count": 3,
+        "Ratio": 0.5,
+        "Whole": 2.0,
+        "On": True,
+        "Items": [1, 2],
+        "Map": {"a": 1},
     },
     {"cid": "c"},
 )
@@ -214,7 +209,7 @@ def decode(key: str, raw: Any) -> Experience:
     DECODED.append(key)
     if raw is None:
         raise MalformedResponse("none")
-    return Experience(key, {"Title": (raw, "string")}, {"cid": key})
+    return Experience(key, {"Title": raw}, {"cid": key})
 
 
 DECODED: list[str] = []
@@ -306,7 +301,7 @@ def test_a_value_of_another_type_is_reported_with_what_was_wanted(
     read: str, wanted: str, fits: tuple[type, ...], value: Any
 ) -> None:
     reported: list[Any] = []
-    found = Experiences({"a": value}, lambda key, raw: Experience(key, {"v": (raw, None)}, {}), requested=None)
+    found = Experiences({"a": value}, lambda key, raw: Experience(key, {"v": raw}, {}), requested=None)
     watch_types(found, lambda *report: reported.append(report))
     default = object()
     got = getattr(found, read)("a", "v", default)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
 import pytest
-from helpers import ROOT, make_plan, make_settings
+from helpers import ROOT, make_fetch, make_requests, make_settings
 from hypothesis import given, strategies as st
 from moengage_personalize_api import models as api
 from moengage_personalize_api.api.events import report_experience_events
@@ -27,7 +27,6 @@ from moengage_personalize import (
     _json,
 )
 from moengage_personalize._messages import Response
-from moengage_personalize._request import FetchRequest
 from moengage_personalize._split import KEYS_PER_REQUEST, PartialResult, merge_results, read_part
 
 DOCUMENT = YAML(typ="safe", pure=True).load(ROOT / "spec" / "personalize-experience.yaml")
@@ -38,14 +37,14 @@ AT = datetime(2026, 11, 23, 19, 30, tzinfo=timezone(timedelta(hours=5, minutes=3
 
 
 def body(*arguments: Any, **keywords: Any) -> Any:
-    (part,) = make_plan(*arguments, **keywords).parts
-    return json.loads(part.request.body)
+    (request,) = make_requests(*arguments, **keywords)
+    return json.loads(request.body)
 
 
 def test_the_request_goes_where_and_how_the_document_says() -> None:
-    (part,) = make_plan("banner").parts
-    assert (part.request.method, part.request.url) == ("POST", "http://host/v1/experiences/fetch")
-    assert part.request.headers == {
+    (request,) = make_requests("banner")
+    assert (request.method, request.url) == ("POST", "http://host/v1/experiences/fetch")
+    assert request.headers == {
         "MOE-APPKEY": "WS",
         "Content-Type": "application/json",
         "Authorization": "Basic V1M6dGhlLWtleQ==",
@@ -92,7 +91,7 @@ def test_keys_that_can_be_gone_through_once_are_sent() -> None:
 
 
 def test_no_key_at_all_asks_nothing() -> None:
-    assert make_plan([]).parts == ()
+    assert make_requests([]) == []
 
 
 FIELDS = set(OPERATION["requestBody"]["content"]["application/json"]["schema"]["properties"])
@@ -110,8 +109,8 @@ def test_any_in_session_attribute_travels_as_it_is(attributes: dict[str, Any]) -
 
 
 def test_text_travels_as_utf_8_and_not_escaped() -> None:
-    (part,) = make_plan("größe").parts
-    assert part.request.body == '{"experience_key":["größe"]}'.encode()
+    (request,) = make_requests("größe")
+    assert request.body == '{"experience_key":["größe"]}'.encode()
 
 
 @given(st.datetimes(min_value=datetime(1990, 1, 1), max_value=datetime(2100, 1, 1), timezones=st.timezones()))  # noqa: DTZ001
@@ -286,15 +285,15 @@ LIMIT, LESS = RateLimit(100, 7, None), RateLimit(100, 6, None)
 
 
 def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
-    plan = make_plan([f"k{n}" for n in range(30)])
+    fetch = make_fetch([f"k{n}" for n in range(30)])
     error = ServerError("500", rate_limit=LESS)
     first = PartialResult({"k1": {}, "k26": {}, "unasked": {}}, lambda: LIMIT)
 
-    both = merge_results(plan, [first, PartialResult({"k26": {}}, lambda: None)])
+    both = merge_results(fetch, [first, PartialResult({"k26": {}}, lambda: None)])
     assert list(both) == ["k1", "k26"]
     assert (both.error, both.rate_limit) == (None, LIMIT)
 
-    half = merge_results(plan, [first, error])
+    half = merge_results(fetch, [first, error])
     assert [half.reason(key) for key in ("k1", "k2", "k26", "unasked")] == [
         "served",
         "not_served",
@@ -305,9 +304,9 @@ def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
 
 
 def test_of_several_failures_the_first_is_told_and_the_keys_of_each_failed() -> None:
-    plan = make_plan([f"k{n}" for n in range(75)])
+    fetch = make_fetch([f"k{n}" for n in range(75)])
     errors = [ServerError("first"), PersonalizeError("second")]
-    merged = merge_results(plan, [errors[0], PartialResult({"k30": {}}, lambda: None), errors[1]])
+    merged = merge_results(fetch, [errors[0], PartialResult({"k30": {}}, lambda: None), errors[1]])
     reasons = [merged.reason(key) for key in ("k0", "k24", "k25", "k30", "k50", "k74")]
     assert reasons == ["failed", "failed", "not_served", "served", "failed", "failed"]
     assert (merged.error, merged.rate_limit) == (errors[0], None)
@@ -327,21 +326,20 @@ UNKNOWN = RateLimit(5, None, None)
     ],
 )
 def test_the_limit_of_a_fetch_is_the_least_that_any_answer_tells(limits: Any, least: RateLimit | None) -> None:
-    plan = make_plan([f"k{n}" for n in range(75)])
+    fetch = make_fetch([f"k{n}" for n in range(75)])
     answers = [PartialResult({}, lambda limit=limit: limit) for limit in limits]  # type: ignore[misc]
-    assert merge_results(plan, answers).rate_limit == least
+    assert merge_results(fetch, answers).rate_limit == least
 
 
 def test_a_fetch_is_split_in_the_order_of_its_keys() -> None:
     keys = [f"k{n}" for n in range(51)]
-    parts = make_plan(keys).parts
-    assert [json.loads(part.request.body)["experience_key"] for part in parts] == [keys[:25], keys[25:50], keys[50:]]
-    assert [part.keys for part in parts] == [*map(tuple, (keys[:25], keys[25:50], keys[50:]))]
-    assert [len(make_plan(keys[:count]).parts) for count in (1, 25, 26)] == [1, 1, 2]
+    sent = [json.loads(request.body)["experience_key"] for request in make_requests(keys)]
+    assert sent == [keys[:25], keys[25:50], keys[50:]]
+    assert [len(make_requests(keys[:count])) for count in (1, 25, 26)] == [1, 1, 2]
 
 
 def test_a_result_signs_for_the_customer_who_was_asked_for() -> None:
-    signed = merge_results(make_plan("a", "me"), [PartialResult({"a": {}}, lambda: None)])
+    signed = merge_results(make_fetch("a", "me"), [PartialResult({"a": {}}, lambda: None)])
     assert signed.to_dict(sign=lambda _, customer_id: f"for {customer_id}")["a"].get("click") == "for me"
 
 
@@ -367,13 +365,13 @@ def test_a_strict_client_is_told_the_words_of_a_refusal() -> None:
 
 def test_each_part_of_a_fetch_needs_its_outcome() -> None:
     with pytest.raises(ValueError, match=r"zip\(\) argument 2 is shorter"):
-        merge_results(make_plan("a"), [])
+        merge_results(make_fetch("a"), [])
 
 
 def test_a_request_for_all_keeps_whatever_is_served_and_fails_for_all() -> None:
-    plan = make_plan(None)
-    assert list(merge_results(plan, [PartialResult({"any": {}}, lambda: RateLimit(5, None, None))])) == ["any"]
-    failed = merge_results(plan, [PersonalizeError("down")])
+    fetch = make_fetch(None)
+    assert list(merge_results(fetch, [PartialResult({"any": {}}, lambda: RateLimit(5, None, None))])) == ["any"]
+    failed = merge_results(fetch, [PersonalizeError("down")])
     assert failed.reason("any") == "failed"
 
 
@@ -400,9 +398,10 @@ def test_what_is_private_to_the_generator_is_as_the_pinned_version_has_it() -> N
 
 
 def test_no_value_of_a_fetch_shows_its_visitor_or_its_key() -> None:
-    plan = make_plan(["a"], "canary", {"u_em": "canary"}, InSession(attributes={"x": "canary"}))
-    fetch = FetchRequest.create(["a"], "canary", {"u_em": "canary"}, {"x": "canary"})
+    visitor: Any = ["a"], "canary", {"u_em": "canary"}, InSession(attributes={"x": "canary"})
     endpoint = _generated.Endpoint("POST", "http://host/v1", {"Authorization": "canary"})
-    shown = repr((plan, fetch, endpoint))
+    shown = repr((make_fetch(*visitor), make_requests(*visitor), endpoint))
     assert "canary" not in shown
-    assert all(part in shown for part in ("FetchPlan(", "FetchRequest(('a',))", "Endpoint('POST', 'http://host/v1')"))
+    assert all(
+        part in shown for part in ("Request('POST'", "FetchRequest(('a',))", "Endpoint('POST', 'http://host/v1')")
+    )

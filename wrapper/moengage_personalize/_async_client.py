@@ -98,11 +98,11 @@ class AsyncPersonalizeClient(AsyncOperations):
             with Recorder(self._observer, "fetch", self._fetch_policy) as record:
                 return record.found(await self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record))
         try:
-            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
+            fetch, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
         except PersonalizeError as error:
             experiences = empty_result(error)
         else:
-            experiences = merge_results(plan, await run_all_async(self._transport, calls))
+            experiences = merge_results(fetch, await run_all_async(self._transport, calls))
         if experiences.error is not None:
             self._observer.failed(experiences.error)
         return experiences

@@ -22,7 +22,7 @@ from ._policy import CircuitBreaker, RetryPolicy
 from ._redact import redact_traceback, strip_tracebacks
 from ._request import FetchRequest, InSession, Keys
 from ._settings import DataCenter, environment, settings
-from ._split import FetchPlan, PartialResult, plan_fetch, read_part
+from ._split import PartialResult, read_part, split_fetch
 from ._telemetry import ClientStats, Observe, Observer, Recorder, fields
 from ._transport import HttpxAdapter
 
@@ -147,15 +147,15 @@ class BaseClient(ABC, Generic[T]):
         in_session: Session | None,
         timeout: float | None,
         record: Recorder | None,
-    ) -> tuple[FetchPlan, list[Flow[PartialResult]]]:
+    ) -> tuple[FetchRequest, list[Flow[PartialResult]]]:
         """Check the arguments of a fetch and turn them into calls that share one deadline, which runs from here."""
         next(self._observer.calls)
         begin = self._begin(timeout, self._fetch_policy)
         fetch = FetchRequest.create(keys, customer_id, user_identifiers, in_session)
         if record is not None:
             record.keys = fetch.keys
-        plan = plan_fetch(self._endpoints.fetch, fetch)
-        return plan, [begin(part.request, self._read_part, record) for part in plan.parts]
+        requests = split_fetch(self._endpoints.fetch, fetch)
+        return fetch, [begin(request, self._read_part, record) for request in requests]
 
     def _begin(self, timeout: float | None, policy: RetryPolicy) -> Callable[..., Flow[Any]]:
         """What makes the calls of one operation out of requests; the deadline that they share runs from here."""
@@ -163,14 +163,7 @@ class BaseClient(ABC, Generic[T]):
         if self._closed:
             raise ConfigurationError(f"expected an open client, got {self!r} after it was closed")
         seconds = self._settings.timeout if timeout is None else check_seconds("timeout", timeout, InvalidRequestError)
-        return partial(
-            retrying_call,
-            policy=policy,
-            timeout=seconds,
-            deadline=started + seconds,
-            now=time.monotonic,
-            jitter=random.random,
-        )
+        return partial(retrying_call, policy, seconds, started + seconds, time.monotonic, random.random)
 
     def _log_error(self, experiences: Experiences) -> Experiences:
         """The result, and a line in the log where it holds an error; a strict client raises what the caller did wrong.

@@ -31,44 +31,41 @@ Record = Callable[[Request, Outcome | None, float, float], object]
 
 
 def retrying_call(
-    request: Request,
-    read: Callable[[Response], T],
-    record: Record | None = None,
-    *,
     policy: RetryPolicy,
     timeout: float,
     deadline: float,
     now: Callable[[], float],
     jitter: Callable[[], float],
+    request: Request,
+    read: Callable[[Response], T],
+    record: Record | None = None,
 ) -> Flow[T]:
-    """One request with its retries.
+    """One request with its retries; what all calls of an operation share comes first, and is bound first.
 
     Args:
-        request: what is sent; its own timeout does not count.
-        read: makes the value of a response, or raises the error that it stands for.
-        record: is handed each attempt: what was sent, its outcome, and when, by `now`, it began and ended.
         policy: decides on waits and retries; shared by all calls of a client.
         timeout: seconds of the whole call, as the caller knows them.
         deadline: when the call must have ended, by `now`.
         now: the time, in seconds of a monotonic clock.
         jitter: gives a number from 0 to 1.
+        request: what is sent; its own timeout does not count.
+        read: makes the value of a response, or raises the error that it stands for.
+        record: is handed each attempt: what was sent, its outcome, and when, by `now`, it began and ended.
     """
     attempt = 0
     failure: PersonalizeError | None = None
     under_way = was_stale = False
     waited = 0.0  # because of a rate limit, when nothing was asked of the API
     while True:
+        sent = now()
+        left = deadline - sent
         # By what was waited, too: a frozen clock would wait for ever.
-        pause = policy.seconds_until_allowed(
-            min(deadline - now(), timeout - waited), now(), jitter(), under_way=under_way
-        )
+        pause = policy.seconds_until_allowed(min(left, timeout - waited), sent, jitter(), under_way=under_way)
         if pause:
             waited += pause
             yield Sleep(pause)
             continue
         under_way = True
-        sent = now()
-        left = deadline - sent
         if left <= 0:
             if failure is None:
                 raise DeadlineExceeded(f"expected an answer within {timeout:g} s, got none", timeout=timeout)

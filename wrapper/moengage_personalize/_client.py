@@ -123,11 +123,11 @@ class PersonalizeClient(Operations):
             with Recorder(self._observer, "fetch", self._fetch_policy) as record:
                 return record.found(self._fetch(keys, customer_id, user_identifiers, in_session, timeout, record))
         try:
-            plan, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
+            fetch, calls = self._begin_fetch(keys, customer_id, user_identifiers, in_session, timeout, record)
         except PersonalizeError as error:
             experiences = empty_result(error)
         else:
-            experiences = merge_results(plan, run_all(self._transport, calls))
+            experiences = merge_results(fetch, run_all(self._transport, calls))
         if experiences.error is not None:
             self._observer.failed(experiences.error)
         return experiences

@@ -39,11 +39,6 @@ class SignClick(Protocol):
     def __call__(self, context: ExperienceContext, *, customer_id: str) -> str: ...
 
 
-def no_limit() -> RateLimit | None:
-    """Of an answer that said nothing of one."""
-    return None
-
-
 class Experience(Fields):
     """One experience that was served: its variables by name, as its data types say, and its context.
 
@@ -53,8 +48,9 @@ class Experience(Fields):
 
     __slots__ = ("_context", "_key", "_wrong_type")
 
-    def __init__(self, key: str, variables: Mapping[str, tuple[Any, Any]], context: Mapping[str, Any]) -> None:
-        self._fields = {name: read for name, given in variables.items() if (read := _value(*given)) is not None}
+    def __init__(self, key: str, values: dict[str, Any], context: Mapping[str, Any]) -> None:
+        """`values` are those of `typed_value`, and no longer the caller's."""
+        self._fields = values
         self._key = key
         self._context = ExperienceContext(context)
         self._wrong_type: WrongType | None = None
@@ -209,7 +205,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
         requested: Collection[str] | None,
         failed: Collection[str] | None = (),
         error: PersonalizeError | None = None,
-        limit: Limit = no_limit,
+        limit: Limit | None = None,
         customer_id: str | None = None,
     ) -> None:
         """`requested` and `failed` are keys, None for all there are; `read` raises MalformedResponse."""
@@ -253,7 +249,7 @@ class Experiences(KeyedValues, Mapping[str, Experience]):
     @property
     def rate_limit(self) -> RateLimit | None:
         """What the answers said of the workspace's limit, the least that was left; None if they did not."""
-        return self._limit()
+        return None if self._limit is None else self._limit()
 
     def contexts(self) -> dict[str, ExperienceContext]:
         """The context of each experience that was served, by key."""
@@ -294,7 +290,7 @@ def reasons_of(experiences: Experiences, keys: Iterable[str] | None) -> dict[str
     return {key: experiences.reason(key) for key in (found if keys is None else keys)}
 
 
-def _value(value: Any, data_type: object) -> Any:
+def typed_value(value: Any, data_type: object) -> Any:
     """A value as its data type says, or as it came where that cannot be."""
     if not isinstance(value, str) or data_type not in ("number", "float", "boolean", "json"):
         return value

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from . import _json
 from ._errors import InvalidRequestError, MalformedResponse
-from ._experiences import Experience
+from ._experiences import Experience, typed_value
 from ._messages import Request, Response
 from ._responses import ErrorBody, error_from_response
 from ._settings import Settings
@@ -109,7 +109,7 @@ class Endpoint(Struct, frozen=True):
 
     def request(self, body: bytes, query: str = "") -> Request:
         """One request; `query` begins with its question mark."""
-        return Request(self.method, f"{self.url}{query}", self.headers, body)
+        return Request(self.method, self.url + query, self.headers, body)
 
 
 class Endpoints(Struct, frozen=True):
@@ -284,28 +284,29 @@ def _json_parts(raw: object) -> object:
 
 def decode(key: str, raw: object) -> Experience:
     """One experience from what an answer holds for its key; raise MalformedResponse if that is none."""
-    if _json.is_unread(raw):
-        try:
-            return _experience(key, _decode_experience(raw))
-        except (msgspec.MsgspecError, RecursionError):
-            raw = _read_one(bytes(raw))  # where a part is not JSON, only that part is lost
-    with suppress(msgspec.ValidationError, UnicodeEncodeError):  # the second for a lone surrogate instead of an object
-        return _experience(key, msgspec.convert(raw, ServedExperience))
-    raise MalformedResponse("expected an experience, got JSON of another shape", status=200)
-
-
-def _experience(key: str, one: ServedExperience) -> Experience:
-    variables = one.payload or {}
-    pairs = {name: (given.value, given.data_type) for name, given in variables.items() if given is not None}
-    return Experience(key, pairs, one.context or {})
-
-
-def _read_one(text: bytes) -> object:
     try:
-        raw, is_json = _json.read(text)
-    except ValueError as error:
-        raise MalformedResponse(f"expected JSON in an experience, got {error}", status=200) from error
-    return raw if is_json else _json_parts(raw)
+        one = _decode_experience(raw) if isinstance(raw, msgspec.Raw) else _decode_leniently(raw)
+    except (msgspec.MsgspecError, RecursionError):
+        one = _decode_leniently(raw)
+    values = {
+        name: value
+        for name, given in (one.payload or {}).items()
+        if given is not None and (value := typed_value(given.value, given.data_type)) is not None
+    }
+    return Experience(key, values, one.context or {})
+
+
+def _decode_leniently(raw: object) -> ServedExperience:
+    """Where a part of an experience is not JSON, only that part is lost."""
+    if isinstance(raw, msgspec.Raw):
+        try:
+            found, is_json = _json.read(bytes(raw))
+        except ValueError as error:
+            raise MalformedResponse(f"expected JSON in an experience, got {error}", status=200) from error
+        raw = found if is_json else _json_parts(found)
+    with suppress(msgspec.ValidationError, UnicodeEncodeError):  # the second for a lone surrogate instead of an object
+        return msgspec.convert(raw, ServedExperience)
+    raise MalformedResponse("expected an experience, got JSON of another shape", status=200)
 
 
 def _error_body(body: bytes) -> ErrorBody:

@@ -76,11 +76,6 @@ def reader_of_members(name: str) -> Callable[[bytes], dict[str, Any] | None]:
     return read_members
 
 
-def is_unread(value: object) -> TypeGuard[msgspec.Raw]:
-    """Whether a value is text that is not yet read."""
-    return type(value) is msgspec.Raw
-
-
 def loads(text: str | bytes) -> Any:
     """Read JSON text; NaN, Infinity and surrogates pass, so that one value cannot cost a whole answer (see `dumps`)."""
     return read(text)[0]

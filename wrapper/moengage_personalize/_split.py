@@ -25,20 +25,6 @@ from ._responses import rate_limit
 KEYS_PER_REQUEST = 25
 
 
-class SubRequest(Struct, frozen=True):
-    """One request and the keys it asks for, None for all."""
-
-    keys: tuple[str, ...] | None
-    request: Request
-
-
-class FetchPlan(Struct, frozen=True):
-    """What is asked, and the requests that ask for it."""
-
-    fetch: FetchRequest
-    parts: tuple[SubRequest, ...]
-
-
 class PartialResult(Struct, frozen=True):
     """What one answer brought, not yet decoded."""
 
@@ -47,12 +33,16 @@ class PartialResult(Struct, frozen=True):
     """Of the workspace, as the answer says; read when it is asked for, which is seldom."""
 
 
-def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
-    """Split a fetch into requests of at most 25 keys; raise InvalidRequestError for a text that cannot be sent."""
-    keys, session = fetch.keys, fetch.in_session
-    chunks: tuple[tuple[str, ...] | None, ...] = (keys,)  # one request without any key, for all there are
-    if keys is not None and not 0 < len(keys) <= KEYS_PER_REQUEST:  # and none at all for no key
-        chunks = tuple(keys[start : start + KEYS_PER_REQUEST] for start in range(0, len(keys), KEYS_PER_REQUEST))
+def split_keys(keys: tuple[str, ...] | None) -> Sequence[tuple[str, ...] | None]:
+    """The keys of each request: of one without any, for all there are, and of none at all for no key."""
+    if keys is None or 0 < len(keys) <= KEYS_PER_REQUEST:
+        return (keys,)
+    return [keys[start : start + KEYS_PER_REQUEST] for start in range(0, len(keys), KEYS_PER_REQUEST)]
+
+
+def split_fetch(endpoint: Endpoint, fetch: FetchRequest) -> list[Request]:
+    """The requests of a fetch; raise InvalidRequestError for a text that cannot be sent."""
+    session = fetch.in_session
     fields = _generated.fetch_fields(
         fetch.customer_id,
         fetch.user_identifiers,
@@ -61,8 +51,7 @@ def plan_fetch(endpoint: Endpoint, fetch: FetchRequest) -> FetchPlan:
         session.user_agent,
         session.attributes,
     )
-    parts = [SubRequest(chunk, endpoint.request(_generated.fetch_body(fields, chunk))) for chunk in chunks]
-    return FetchPlan(fetch, tuple(parts))
+    return [endpoint.request(_generated.fetch_body(fields, keys)) for keys in split_keys(fetch.keys)]
 
 
 def read_part(response: Response, *, strict: bool) -> PartialResult:
@@ -72,34 +61,35 @@ def read_part(response: Response, *, strict: bool) -> PartialResult:
     )
 
 
-def merge_results(plan: FetchPlan, outcomes: Sequence[PartialResult | PersonalizeError]) -> Experiences:
+def merge_results(fetch: FetchRequest, outcomes: Sequence[PartialResult | PersonalizeError]) -> Experiences:
     """One result from the outcome of every request; keys that were not asked for are left out."""
     raw: dict[str, object] = {}
     failed: set[str] | None = set()
-    errors: list[PersonalizeError] = []
-    limits: list[Limit] = []
-    for part, outcome in zip(plan.parts, outcomes, strict=True):
+    error: PersonalizeError | None = None
+    for keys, outcome in zip(split_keys(fetch.keys), outcomes, strict=True):
         if isinstance(outcome, PartialResult):
             found = outcome.experiences
-            raw |= found if part.keys is None else {key: found[key] for key in part.keys if key in found}
-            limits.append(outcome.limit)
+            raw |= found if keys is None else {key: found[key] for key in keys if key in found}
         else:
-            errors.append(outcome)
-            failed = None if failed is None or part.keys is None else failed.union(part.keys)
-            limits.append(partial(getattr, outcome, "rate_limit", None))
+            error = error or outcome
+            failed = None if failed is None or keys is None else failed.union(keys)
     return Experiences(
         raw,
         _generated.decode,
-        requested=plan.fetch.keys,
+        requested=fetch.keys,
         failed=failed,
-        error=errors[0] if errors else None,
-        limit=partial(_least_left, limits),
-        customer_id=plan.fetch.customer_id,
+        error=error,
+        limit=partial(_least_left, outcomes),
+        customer_id=fetch.customer_id,
     )
 
 
-def _least_left(limits: Sequence[Limit]) -> RateLimit | None:
-    return min(filter(None, (limit() for limit in limits)), key=_remaining, default=None)
+def _least_left(outcomes: Sequence[PartialResult | PersonalizeError]) -> RateLimit | None:
+    limits = (
+        outcome.limit() if isinstance(outcome, PartialResult) else getattr(outcome, "rate_limit", None)
+        for outcome in outcomes
+    )
+    return min(filter(None, limits), key=_remaining, default=None)
 
 
 def _remaining(limit: RateLimit) -> float:

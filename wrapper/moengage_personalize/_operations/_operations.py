@@ -21,7 +21,7 @@ from .._redact import redact_traceback, redact_traceback_async
 from .._reporting import AsyncReporter, Batch, Delivery, OnDrop, Reporter
 from .._request import FetchRequest, InSession, Keys
 from .._run import raise_if_all_failed, run, run_all, run_all_async, run_async, unwrap
-from .._split import plan_fetch
+from .._split import split_fetch
 from .._telemetry import Operation, Recorder
 from ..events import ExperienceEvent
 from ._batch import AsyncBatch, Customer, SyncBatch, check_rate
@@ -70,7 +70,7 @@ class BaseOperations(BaseClient[T]):
         """What is the same for all customers of a batch, checked before the first of them is asked for."""
         self._begin(timeout, self._fetch_policy)
         request = FetchRequest.create(keys, None, None, in_session)
-        cost = len(plan_fetch(self._endpoints.fetch, request).parts)
+        cost = len(split_fetch(self._endpoints.fetch, request))
         at_once = check_whole("concurrency", concurrency, 1, InvalidRequestError)
         return request.keys, Pacer(check_rate(rate), cost), request.in_session, at_once
 
