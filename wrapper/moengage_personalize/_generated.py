@@ -9,6 +9,7 @@ writes, so that a document which renames a field renames it here, too.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 
@@ -303,10 +304,9 @@ def _decode_leniently(raw: object) -> ServedExperience:
         except ValueError as error:
             raise MalformedResponse(f"expected JSON in an experience, got {error}", status=200) from error
         raw = found if is_json else _json_parts(found)
-    try:
+    with suppress(msgspec.ValidationError, UnicodeEncodeError):  # the second for a lone surrogate instead of an object
         return msgspec.convert(raw, ServedExperience)
-    except msgspec.ValidationError:
-        raise MalformedResponse("expected an experience, got JSON of another shape", status=200) from None
+    raise MalformedResponse("expected an experience, got JSON of another shape", status=200)
 
 
 def _error_body(body: bytes) -> ErrorBody:
