@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 from sandboxing import AUTH, HEADERS, OWN, ask_app, root, write
 
 from moengage_personalize import sandbox
+from moengage_personalize.sandbox import _page
 
 
 @pytest.fixture
@@ -175,6 +177,7 @@ def test_changes_are_sent_as_they_come(http: httpx.Client, app: sandbox.Sandbox,
         lines = (json.loads(line.removeprefix("data: ")) for line in stream.iter_lines() if line)
         first = next(lines)
         assert (first["edition"], first["events"], first["requests"]) == (0, 0, 0)
+        time.sleep(3 * _page.LOOK)  # nothing changes, and nothing is sent
         app.fail(503)
         assert next(lines)["failure"] == {"status": 503, "times": 1, "delay": 0, "drop": False}
         httpx.post(http.base_url.join("/v1/experiences/fetch"), json={})
