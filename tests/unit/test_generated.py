@@ -281,15 +281,22 @@ def test_the_text_of_an_experience_is_utf_8_or_the_answer_is_none(text: str) -> 
         read(content.replace(text, f"{text}é").encode("latin-1", "replace"))
 
 
-LIMIT, LESS = RateLimit(100, 7, None), RateLimit(100, 6, None)
+LIMIT, LESS, UNKNOWN = RateLimit(100, 7, None), RateLimit(100, 6, None), RateLimit(5, None, None)
+
+
+def part(*keys: str, limit: RateLimit | None = None) -> PartialResult:
+    """What an answer brings that serves these keys and tells this limit."""
+    told = {} if limit is None else {"limit": limit.limit, "remaining": limit.remaining}
+    headers = {f"x-ratelimit-{name}": str(number) for name, number in told.items() if number is not None}
+    return PartialResult({key: {} for key in keys}, headers, time.time())
 
 
 def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
     fetch = make_fetch([f"k{n}" for n in range(30)])
     error = ServerError("500", rate_limit=LESS)
-    first = PartialResult({"k1": {}, "k26": {}, "unasked": {}}, lambda: LIMIT)
+    first = part("k1", "k26", "unasked", limit=LIMIT)
 
-    both = merge_results(fetch, [first, PartialResult({"k26": {}}, lambda: None)])
+    both = merge_results(fetch, [first, part("k26")])
     assert list(both) == ["k1", "k26"]
     assert (both.error, both.rate_limit) == (None, LIMIT)
 
@@ -306,13 +313,10 @@ def test_parts_are_merged_and_what_was_not_asked_for_is_left_out() -> None:
 def test_of_several_failures_the_first_is_told_and_the_keys_of_each_failed() -> None:
     fetch = make_fetch([f"k{n}" for n in range(75)])
     errors = [ServerError("first"), PersonalizeError("second")]
-    merged = merge_results(fetch, [errors[0], PartialResult({"k30": {}}, lambda: None), errors[1]])
+    merged = merge_results(fetch, [errors[0], part("k30"), errors[1]])
     reasons = [merged.reason(key) for key in ("k0", "k24", "k25", "k30", "k50", "k74")]
     assert reasons == ["failed", "failed", "not_served", "served", "failed", "failed"]
     assert (merged.error, merged.rate_limit) == (errors[0], None)
-
-
-UNKNOWN = RateLimit(5, None, None)
 
 
 @pytest.mark.parametrize(
@@ -327,7 +331,7 @@ UNKNOWN = RateLimit(5, None, None)
 )
 def test_the_limit_of_a_fetch_is_the_least_that_any_answer_tells(limits: Any, least: RateLimit | None) -> None:
     fetch = make_fetch([f"k{n}" for n in range(75)])
-    answers = [PartialResult({}, lambda limit=limit: limit) for limit in limits]  # type: ignore[misc]
+    answers = [part(limit=limit) for limit in limits]
     assert merge_results(fetch, answers).rate_limit == least
 
 
@@ -339,20 +343,21 @@ def test_a_fetch_is_split_in_the_order_of_its_keys() -> None:
 
 
 def test_a_result_signs_for_the_customer_who_was_asked_for() -> None:
-    signed = merge_results(make_fetch("a", "me"), [PartialResult({"a": {}}, lambda: None)])
+    signed = merge_results(make_fetch("a", "me"), [part("a")])
     assert signed.to_dict(sign=lambda _, customer_id: f"for {customer_id}")["a"].get("click") == "for me"
 
 
 def test_the_limit_of_a_part_is_read_off_its_answer() -> None:
     headers = {"x-ratelimit-remaining": "7", "x-ratelimit-reset": "60"}
-    part = read_part(Response(200, headers, b'{"experiences": {}}'), strict=False)
-    limit = part.limit()
+    answer = read_part(Response(200, headers, b'{"experiences": {}}'))
+    fetched = merge_results(make_fetch(None), [answer])
+    limit = fetched.rate_limit
     assert limit is not None
     assert limit.remaining == 7
     assert limit.reset_at is not None
     assert timedelta(seconds=30) < limit.reset_at - datetime.now(UTC) <= timedelta(seconds=60)
     time.sleep(0.001)
-    assert part.limit() == limit  # counted from when the answer came, not from when it is asked for
+    assert fetched.rate_limit == limit  # counted from when the answer came, not from when it is asked for
 
 
 def test_a_strict_client_is_told_the_words_of_a_refusal() -> None:
@@ -370,7 +375,7 @@ def test_each_part_of_a_fetch_needs_its_outcome() -> None:
 
 def test_a_request_for_all_keeps_whatever_is_served_and_fails_for_all() -> None:
     fetch = make_fetch(None)
-    assert list(merge_results(fetch, [PartialResult({"any": {}}, lambda: RateLimit(5, None, None))])) == ["any"]
+    assert list(merge_results(fetch, [part("any", limit=UNKNOWN)])) == ["any"]
     failed = merge_results(fetch, [PersonalizeError("down")])
     assert failed.reason("any") == "failed"
 

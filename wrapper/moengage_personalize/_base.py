@@ -69,7 +69,7 @@ class BaseClient(ABC, Generic[T]):
         self._observer = Observer(observe, self._fetch_policy)
         self._transport = self._make_transport(http_client)
         self._strict = strict
-        self._read_part = partial(read_part, strict=strict)
+        self._read_part = partial(read_part, strict=True) if strict else read_part
         self._logged: dict[str, float] = {}
         self._closed = False
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from typing import Any, TypeGuard, cast
+from typing import Any, TypeGuard
 
 import msgspec
 
@@ -61,14 +61,14 @@ def reader_of_members(name: str) -> Callable[[bytes], dict[str, Any] | None]:
 
     That takes half the time of reading all of it. None for anything else, and for what only `loads` can read.
     """
-    members = msgspec.defstruct("Members", [("found", dict[str, msgspec.Raw])], rename={"found": name})
+    members: Any = msgspec.defstruct("Members", [("found", dict[str, msgspec.Raw])], rename={"found": name})
     decode = msgspec.json.Decoder(members).decode
 
     def read_members(text: bytes) -> dict[str, Any] | None:
         try:
             if not text.isascii():
                 text.decode()  # what is skipped is not checked for UTF-8
-            found: dict[str, Any] = cast(Any, decode(text)).found
+            found: dict[str, Any] = decode(text).found
         except (msgspec.MsgspecError, ValueError, RecursionError):
             return None
         return found

@@ -51,7 +51,7 @@ class BasePage(KeyedValues, Generic[R]):
     def __repr__(self) -> str:
         return f"{type(self).__name__}({list(self._requests)!r}, error={self.error!r})"
 
-    def _check(self, keys: object) -> tuple[str, ...]:
+    def _check(self, keys: Iterable[object]) -> tuple[str, ...]:
         """The keys, or none and an error, kept and logged: one that cannot be asked for costs the others, too."""
         try:
             checked = experience_keys(keys)

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from attrs import field, frozen
 from msgspec import Struct
@@ -103,7 +103,7 @@ class FetchRequest(Struct, frozen=True):
         return f"FetchRequest({self.keys!r})"
 
     @classmethod
-    def create(cls, keys: object, customer_id: Any, user_identifiers: object, in_session: object) -> Self:
+    def create(cls, keys: Any, customer_id: Any, user_identifiers: object, in_session: object) -> Self:
         """Check the arguments of a fetch; raise InvalidRequestError for what cannot be sent."""
         # A page is rendered with plain text nearly always, which needs no more than a look.
         if customer_id is not None and not (type(customer_id) is str and customer_id.strip()):
@@ -118,14 +118,12 @@ class FetchRequest(Struct, frozen=True):
         )
 
 
-def experience_keys(keys: object) -> tuple[str, ...]:
+def experience_keys(keys: Iterable[object]) -> tuple[str, ...]:
     """The experience keys that a caller gives, each once; raise InvalidRequestError for what is none."""
-    values: Iterable[object]
-    if type(keys) is list or type(keys) is tuple:
-        values = cast(Iterable[object], keys)
-    elif type(keys) is str:
+    kind, values = type(keys), keys
+    if kind is str:
         values = (keys,)
-    else:
+    elif kind is not list and kind is not tuple:
         values = one_or_many("experience keys", keys, "a str or an iterable of str")
     once: dict[str, None] = {}
     for value in values:

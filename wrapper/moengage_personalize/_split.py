@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from . import _generated
 from ._errors import PersonalizeError, RateLimit
-from ._experiences import Experiences, Limit
+from ._experiences import Experiences
 from ._generated import Endpoint
 from ._messages import Request, Response
 from ._request import FetchRequest
@@ -26,11 +26,11 @@ KEYS_PER_REQUEST = 25
 
 
 class PartialResult(Struct, frozen=True):
-    """What one answer brought, not yet decoded."""
+    """What one answer brought, not yet decoded; its limit, which is seldom asked for, not yet read either."""
 
     experiences: Mapping[str, object]
-    limit: Limit
-    """Of the workspace, as the answer says; read when it is asked for, which is seldom."""
+    headers: Mapping[str, str]
+    received_at: float
 
 
 def split_keys(keys: tuple[str, ...] | None) -> Sequence[tuple[str, ...] | None]:
@@ -54,11 +54,9 @@ def split_fetch(endpoint: Endpoint, fetch: FetchRequest) -> list[Request]:
     return [endpoint.request(_generated.fetch_body(fields, keys)) for keys in split_keys(fetch.keys)]
 
 
-def read_part(response: Response, *, strict: bool) -> PartialResult:
+def read_part(response: Response, *, strict: bool = False) -> PartialResult:
     """What an answer brought; raise the error that it is instead."""
-    return PartialResult(
-        _generated.read_experiences(response, strict=strict), partial(rate_limit, response.headers, time())
-    )
+    return PartialResult(_generated.read_experiences(response, strict=strict), response.headers, time())
 
 
 def merge_results(fetch: FetchRequest, outcomes: Sequence[PartialResult | PersonalizeError]) -> Experiences:
@@ -86,7 +84,9 @@ def merge_results(fetch: FetchRequest, outcomes: Sequence[PartialResult | Person
 
 def _least_left(outcomes: Sequence[PartialResult | PersonalizeError]) -> RateLimit | None:
     limits = (
-        outcome.limit() if isinstance(outcome, PartialResult) else getattr(outcome, "rate_limit", None)
+        rate_limit(outcome.headers, outcome.received_at)
+        if isinstance(outcome, PartialResult)
+        else getattr(outcome, "rate_limit", None)
         for outcome in outcomes
     )
     return min(filter(None, limits), key=_remaining, default=None)
