@@ -15,7 +15,7 @@ from contextlib import suppress
 from contextvars import copy_context
 from typing import Any, Generic, TypeVar
 
-from attrs import define, field
+from msgspec import Struct, field
 
 from . import _json
 from ._arguments import plain_number, plain_text, short_repr
@@ -81,12 +81,11 @@ class BasePage(KeyedValues, Generic[R]):
         return self._results[text].get(text) if text in self._results else None
 
 
-@define(eq=False)
-class PageRequest:
+class PageRequest(Struct, eq=False):
     """The keys of one request; its lock is held by the thread that performs it."""
 
     keys: list[str]
-    lock: Any = field(factory=lambda: threading.Lock())
+    lock: Any = field(default_factory=lambda: threading.Lock())
     done: bool = False
 
 

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 
 import httpx
 from attrs import Factory, field, frozen
+from msgspec import Struct
 
 from ._arguments import check_seconds, check_text, check_whole, plain_number, plain_text, short_repr, type_name
 from ._errors import ConfigurationError
@@ -78,8 +79,7 @@ class Credentials:
         return f"Basic {self.token}"
 
 
-@frozen
-class Settings:
+class Settings(Struct, frozen=True):
     """What a client is made with."""
 
     credentials: Credentials

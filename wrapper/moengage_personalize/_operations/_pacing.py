@@ -22,7 +22,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from attrs import define
+from msgspec import Struct
 
 from .._errors import CircuitOpen, PersonalizeError, RateLimit, RateLimited
 
@@ -39,8 +39,7 @@ SLOWEST = 1 / 32  # of the rate
 MAX_HOLDS = 10  # of one customer
 
 
-@define
-class Pacer:
+class Pacer(Struct, eq=False):
     """Decides when the next customer of a batch may begin, and learns how each ended; `now` is monotonic, in seconds.
 
     Args:

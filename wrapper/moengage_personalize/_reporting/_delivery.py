@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
-from attrs import frozen
+from msgspec import Struct
 
 from .. import _json
 from .._arguments import check_items, type_name
@@ -26,8 +26,7 @@ CONCURRENCY = 16  # requests of one report under way at a time
 CONTENT_TOO_LARGE = 413
 
 
-@frozen
-class Batch:
+class Batch(Struct, frozen=True):
     """The events of one request, an element each for those that share customer, time zone and attributes."""
 
     elements: tuple[tuple[ExperienceEvent, ...], ...]
@@ -38,8 +37,7 @@ class Batch:
         return tuple(event for element in self.elements for event in element)
 
 
-@frozen
-class Rejection:
+class Rejection(Struct, frozen=True):
     """Events that were not accepted, and why."""
 
     events: tuple[ExperienceEvent, ...]

@@ -12,7 +12,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from threading import RLock
 from typing import TYPE_CHECKING, Any, cast
 
-from attrs import Factory, define, frozen
+from attrs import Factory, frozen
+from msgspec import Struct
 
 from .._errors import InvalidRequestError
 from ..events import ExperienceEvent
@@ -46,8 +47,7 @@ class ReporterStats:
     """How often the spool failed: "busy", "full", "corrupt", "foreign" or "failed"; no event was lost by it."""
 
 
-@define(eq=False)
-class Item:
+class Item(Struct, eq=False):
     """One event that waits."""
 
     event: ExperienceEvent

@@ -12,7 +12,7 @@ import math
 from collections.abc import Callable, Generator, Sequence
 from typing import TYPE_CHECKING
 
-from attrs import define, frozen
+from msgspec import Struct
 
 from .._errors import PersonalizeError, RateLimited
 from ..events import ExperienceEvent
@@ -30,8 +30,7 @@ CLOSING_PAUSE = 0.2
 REPORT_TIMEOUT = 3.0
 
 
-@frozen
-class Span:
+class Span(Struct, frozen=True):
     """A span of time on a clock."""
 
     start: float
@@ -43,23 +42,20 @@ class Span:
         return self.seconds - passed if 0 <= passed < self.seconds else 0.0
 
 
-@frozen
-class Wait:
+class Wait(Struct, frozen=True):
     """Do nothing for so many seconds, or until there is a full batch."""
 
     seconds: float
 
 
-@frozen
-class Report:
+class Report(Struct, frozen=True):
     """Report these events within so many seconds, and answer with what was rejected."""
 
     events: list[ExperienceEvent]
     timeout: float
 
 
-@frozen
-class Maintain:
+class Maintain(Struct, frozen=True):
     """Look after the spool, which may take long."""
 
     spool: Spool
@@ -68,8 +64,7 @@ class Maintain:
 Steps = Generator[Wait | Report | Maintain, Sequence[Rejection] | None, None]
 
 
-@define
-class FlushSchedule:
+class FlushSchedule(Struct, eq=False):
     """How one outbox is emptied."""
 
     outbox: Outbox

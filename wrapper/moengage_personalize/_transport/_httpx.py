@@ -13,6 +13,7 @@ from typing import Any
 
 import httpx
 from attrs import frozen
+from msgspec import Struct
 
 from .._messages import Outcome, Request, Response, TransportError
 from ._body import ACCEPTED, BodyReader
@@ -33,8 +34,7 @@ KINDS: dict[str, Kind] = {
 }
 
 
-@frozen(repr=False)
-class HttpxTransport:
+class HttpxTransport(Struct, frozen=True):
     """Performs requests with an httpx.Client."""
 
     client: Any
@@ -71,8 +71,7 @@ class HttpxTransport:
         """Whoever made the client closes it."""
 
 
-@frozen(repr=False)
-class AsyncHttpxTransport:
+class AsyncHttpxTransport(Struct, frozen=True):
     """As HttpxTransport, with an httpx.AsyncClient."""
 
     client: Any
