@@ -342,6 +342,12 @@ def test_a_fetch_is_split_in_the_order_of_its_keys() -> None:
     assert [len(make_requests(keys[:count])) for count in (1, 25, 26)] == [1, 1, 2]
 
 
+def test_experiences_come_in_the_order_in_which_they_were_asked_for() -> None:
+    merged = merge_results(make_fetch(["b", "c", "a"]), [part("a", "b", "c")])
+    assert list(merged) == ["b", "c", "a"]
+    assert list(merge_results(make_fetch(None), [part("c", "a", "b")])) == ["c", "a", "b"]  # that of the answer
+
+
 def test_a_result_signs_for_the_customer_who_was_asked_for() -> None:
     signed = merge_results(make_fetch("a", "me"), [part("a")])
     assert signed.to_dict(sign=lambda _, customer_id: f"for {customer_id}")["a"].get("click") == "for me"
