@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import http.client
 import json
 import socket
 import ssl
@@ -110,16 +109,8 @@ def missing(received: bytes) -> int:
 # ---- By a library: one client, used by all ---------------------------------------------------------------------------
 
 
-def library(module: str, name: str) -> Callable[[Target], Any]:
-    """How a client of httpx, or of one like it, is made."""
-    return lambda target: getattr(import_module(module), name)(headers=HEADERS, timeout=TIMEOUT, verify=target.context)
-
-
-def _requests(target: Target) -> Any:
-    session = import_module("requests").Session()
-    session.headers.update(HEADERS)
-    session.verify, session.trust_env = target.authority, False
-    return session
+def _httpx(name: str, target: Target) -> Any:
+    return getattr(httpx, name)(headers=HEADERS, timeout=TIMEOUT, verify=target.context)
 
 
 def _aiohttp(target: Target) -> Any:
@@ -195,22 +186,6 @@ class Idle(list[Any]):
         self.__exit__()
 
 
-def _http_client(target: Target) -> http.client.HTTPConnection:
-    if target.parts.scheme == "https":
-        return http.client.HTTPSConnection(target.parts.netloc, timeout=TIMEOUT, context=target.context)
-    return http.client.HTTPConnection(target.parts.netloc, timeout=TIMEOUT)
-
-
-def requested(target: Target, idle: Idle) -> Worker:
-    """By hand with http.client."""
-    connection = idle.pop() if idle else _http_client(target)
-    fields = {"Content-Type": "application/json", **HEADERS}
-    yield connection.request("POST", target.parts.path, json.dumps(target.body()), fields)
-    values = target.read(json.loads(connection.getresponse().read()))
-    idle.append(connection)
-    return values
-
-
 def _socket(target: Target) -> socket.socket:
     connection = socket.create_connection((target.parts.hostname or "", target.parts.port or 0), TIMEOUT)
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -258,10 +233,7 @@ class Client:
 
 CLIENTS: dict[str, dict[str, Client]] = {
     "sync": {
-        HTTPX: Client("httpx", library("httpx", "Client"), posted),
-        "requests by hand": Client("requests", _requests, posted),
-        "http.client by hand": Client("json", lambda _: Idle(), requested),
-        "httpx2 by hand": Client("httpx2", library("httpx2", "Client"), posted),
+        HTTPX: Client("httpx", partial(_httpx, "Client"), posted),
         PYREQWEST: Client("pyreqwest", partial(_reqwest, "SyncClientBuilder"), built),
         FLOOR: Client("json", lambda _: Idle(), partial(exchanged, _socket)),
         GENERATED: Client("httpx", _generated, partial(generated, fetch_experience.sync)),
@@ -269,10 +241,8 @@ CLIENTS: dict[str, dict[str, Client]] = {
         OBSERVED: Client("httpx", lambda target: PersonalizeClient(**settings(target.base_url), observe=id), fetched),
     },
     "async": {
-        HTTPX: Client("httpx", library("httpx", "AsyncClient"), posted),
+        HTTPX: Client("httpx", partial(_httpx, "AsyncClient"), posted),
         AIOHTTP: Client("aiohttp", _aiohttp, posted_and_awaited),
-        "httpx over aiohttp": Client("httpx_aiohttp", library("httpx_aiohttp", "HttpxAiohttpClient"), posted),
-        "httpx2 by hand": Client("httpx2", library("httpx2", "AsyncClient"), posted),
         PYREQWEST: Client("pyreqwest", partial(_reqwest, "ClientBuilder"), built),
         FLOOR: Client("json", lambda _: Idle(), partial(exchanged, Stream.to)),
         GENERATED: Client("httpx", _generated, partial(generated, fetch_experience.asyncio)),

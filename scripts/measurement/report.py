@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 KEPT, README = ROOT / "scripts" / "bench-results", ROOT / "scripts" / "README.md"
 BEGIN, END = "<!-- bench -->", "<!-- end of bench -->"
-PACKAGES = ("httpx", "httpcore", "httptools", "msgspec", "requests", "aiohttp", "httpx-aiohttp", "httpx2", "pyreqwest")
+PACKAGES = ("httpx", "httpcore", "httptools", "msgspec", "aiohttp", "pyreqwest")
 HEAD = ["what", "goal", "measured", "met"]
 
 

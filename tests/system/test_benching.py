@@ -44,12 +44,12 @@ def test_only_a_timeout_of_somebody_else_is_forgiven() -> None:
     samples = {
         (HTTPX, ALONE): [sample(errors={"PoolTimeout": 1})],
         (OURS, ALONE): [sample(errors={"PoolTimeout": 1})],
-        ("requests by hand", ALONE): [sample(errors={"SSLError": 1})],
+        ("pyreqwest by hand", ALONE): [sample(errors={"SSLError": 1})],
         ("aiohttp by hand", ALONE): [sample(wrong=1)],
     }
     assert [line.partition(" by ")[0] for line in bench.broken(samples)] == [
         f"{OURS}, {ALONE}: 0 wrong, {{'PoolTimeout': 1}}",
-        "requests",
+        "pyreqwest",
         "aiohttp",
     ]
 
