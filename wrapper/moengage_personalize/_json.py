@@ -7,7 +7,7 @@ library keep all of it.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeGuard
 
 import msgspec
@@ -54,26 +54,6 @@ def count_values(text: bytes) -> int:
 
 def _marks(text: bytes) -> int:
     return text.count(b",") + text.count(b"[") + text.count(b"{")
-
-
-def reader_of_members(name: str) -> Callable[[bytes], dict[str, Any] | None]:
-    """What reads the object that a JSON object has by this name: each member as text that is checked, and not yet read.
-
-    That takes half the time of reading all of it. None for anything else, and for what only `loads` can read.
-    """
-    members: Any = msgspec.defstruct("Members", [("found", dict[str, msgspec.Raw])], rename={"found": name})
-    decode = msgspec.json.Decoder(members).decode
-
-    def read_members(text: bytes) -> dict[str, Any] | None:
-        try:
-            if not text.isascii():
-                text.decode()  # what is skipped is not checked for UTF-8
-            found: dict[str, Any] = decode(text).found
-        except (msgspec.MsgspecError, ValueError, RecursionError):
-            return None
-        return found
-
-    return read_members
 
 
 def loads(text: str | bytes) -> Any:
