@@ -225,6 +225,9 @@ FOREIGN = {
     "one byte": b"x",
     "99 bytes": b"SQLite format 3\0".ljust(99, b"\0"),
     "no pages": b"SQLite format 3\0" + b"\xff" * 9000,
+    "no pages of another version": b"".join(
+        [b"SQLite format 3\0".ljust(60, b"\xff"), b"\1\0\0\1", b"\xff" * 4, b"MoEs", b"\xff" * 9000]
+    ),
     "another database": database("CREATE TABLE precious (text)", "INSERT INTO precious VALUES ('kept')"),
     "another application": database("PRAGMA application_id = 7", "PRAGMA user_version = 1", "CREATE TABLE a (b)"),
     "another version": database(

@@ -141,6 +141,14 @@ def test_no_key_asks_for_all_that_match(http: httpx.Client) -> None:
     assert mine["homepage-banner"]["experience_context"]["moe_variation_id"] == "1"
 
 
+def test_a_visitor_without_an_id_gets_what_one_with_an_empty_id_gets() -> None:
+    variations = [_experiences.Variation(str(number), {}) for number in range(100)]
+    everyone = _experiences.Audience("A", "Everyone", variations)
+    world = _answer.World((_experiences.Experience("banner", "Banner", [everyone]),), "WS", "key")
+    empty = _answer.answer(world, b'{"identifiers": {"customer_id": ""}}')
+    assert [_answer.answer(world, body) for body in (b"{}", b'{"identifiers": {}}')] == [empty, empty]
+
+
 def test_every_context_has_the_eight_fields_of_the_document(http: httpx.Client) -> None:
     schema = OPERATION["responses"]["200"]["content"]["application/json"]["schema"]
     one = schema["properties"]["experiences"]["additionalProperties"]
