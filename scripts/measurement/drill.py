@@ -132,10 +132,10 @@ def outage(seconds: float) -> Iterator[Row]:
     """
     took: list[float] = []
     idle: list[float] = []
-    gc.disable()
     with apart() as url, reporting(url) as client:
         reporter = client.reporter()
         fail(url, status=503, times=10**9)
+        gc.disable()
         until = time.monotonic() + seconds
         while time.monotonic() < until:
             event = event_programs.event("visitor")

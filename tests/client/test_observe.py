@@ -102,7 +102,7 @@ def test_each_operation_is_shown_once_when_it_has_ended(face: Face, sandbox_url:
     assert one.rate_limit is not None
     assert one.rate_limit.limit == 10_000
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
-        one.outcome = "other"  # type: ignore[misc]
+        one.outcome = "other"  # type: ignore[misc]  # what frozen refuses
 
 
 def test_a_fetch_shows_what_was_asked_for_and_what_was_served(face: Face, sandbox_url: str) -> None:
