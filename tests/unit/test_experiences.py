@@ -76,31 +76,12 @@ def test_a_number_that_travels_as_text_comes_back(value: float) -> None:
     assert typed_value(json.dumps(value), "number") == value
 
 
-EXPERIENCE = Experience(
-    "banner",
-    {
-        "Text": "Hello",
-        "Count": 3,
-        "Ratio": 0.5,
-        "Whole": 2.0,
-        "On": True,
-        "Items": [1, 2],
-        "Map": {"a": 1},
-    },
-    {"cid": "c"},
-)
+VALUES = {"Text": "Hello", "Count": 3, "Ratio": 0.5, "Whole": 2.0, "On": True, "Items": [1, 2], "Map": {"a": 1}}
+EXPERIENCE = Experience("banner", dict(VALUES), {"cid": "c"})
 
 
 def test_an_experience_is_a_mapping_of_its_values() -> None:
-    assert dict(EXPERIENCE) == {
-        "Text": "Hello",
-        "Count": 3,
-        "Ratio": 0.5,
-        "Whole": 2.0,
-        "On": True,
-        "Items": [1, 2],
-        "Map": {"a": 1},
-    }
+    assert dict(EXPERIENCE) == VALUES
     assert len(EXPERIENCE) == 7
     assert EXPERIENCE.key == "banner"
     assert "Nothing" not in EXPERIENCE
