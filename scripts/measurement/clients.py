@@ -109,8 +109,8 @@ def missing(received: bytes) -> int:
 # ---- By a library: one client, used by all ---------------------------------------------------------------------------
 
 
-def _httpx(name: str, target: Target) -> Any:
-    return getattr(httpx, name)(headers=HEADERS, timeout=TIMEOUT, verify=target.context)
+def _httpx(kind: type[httpx.Client | httpx.AsyncClient], target: Target) -> Any:
+    return kind(headers=HEADERS, timeout=TIMEOUT, verify=target.context)
 
 
 def _aiohttp(target: Target) -> Any:
@@ -233,7 +233,7 @@ class Client:
 
 CLIENTS: dict[str, dict[str, Client]] = {
     "sync": {
-        HTTPX: Client("httpx", partial(_httpx, "Client"), posted),
+        HTTPX: Client("httpx", partial(_httpx, httpx.Client), posted),
         PYREQWEST: Client("pyreqwest", partial(_reqwest, "SyncClientBuilder"), built),
         FLOOR: Client("json", lambda _: Idle(), partial(exchanged, _socket)),
         GENERATED: Client("httpx", _generated, partial(generated, fetch_experience.sync)),
@@ -241,7 +241,7 @@ CLIENTS: dict[str, dict[str, Client]] = {
         OBSERVED: Client("httpx", lambda target: PersonalizeClient(**settings(target.base_url), observe=id), fetched),
     },
     "async": {
-        HTTPX: Client("httpx", partial(_httpx, "AsyncClient"), posted),
+        HTTPX: Client("httpx", partial(_httpx, httpx.AsyncClient), posted),
         AIOHTTP: Client("aiohttp", _aiohttp, posted_and_awaited),
         PYREQWEST: Client("pyreqwest", partial(_reqwest, "ClientBuilder"), built),
         FLOOR: Client("json", lambda _: Idle(), partial(exchanged, Stream.to)),
